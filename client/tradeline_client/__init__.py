@@ -1,0 +1,1 @@
+"""What lenders, contributors and auditors import: submit, consent, read, verify, audit."""

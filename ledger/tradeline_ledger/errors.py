@@ -1,0 +1,63 @@
+"""
+Exceptions raised by `tradeline_ledger`.
+
+* LedgerError
+  * MalformedError          bytes or values from outside that no writer of the format produces
+    * IdentifierError       a subject identifier that fails its own rules; never shows the identifier
+    * EventError            an event that its schema does not allow
+  * VerificationError       well formed, but the claim does not hold
+    * SignatureError        a signature is not by the key that it names
+    * InclusionError        a proof does not lead to the tree head
+    * ConsistencyError      two tree heads are not of one log
+    * PolicyError           too few of the signers that the caller trusts
+    * SealError             a sealed message, body or deposit does not open, or is not what was committed to
+    * IncompleteError       a report lacks something that its history statements count
+
+A failed `assert` is not part of this tree: it means that the program is wrong.
+"""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """Base class of every exception that this package raises on purpose."""
+
+
+class MalformedError(LedgerError):
+    """Bytes or values received from outside are not a valid encoding."""
+
+
+class IdentifierError(MalformedError):
+    """A subject identifier breaks its own rules. The message never contains it."""
+
+
+class EventError(MalformedError):
+    """An event does not follow its schema. The message names field, value and bounds."""
+
+
+class VerificationError(LedgerError):
+    """A claim received from outside is well formed but not true."""
+
+
+class SignatureError(VerificationError):
+    """A signature was not made by the key that it is attributed to."""
+
+
+class InclusionError(VerificationError):
+    """An inclusion proof does not connect the leaf to the tree head."""
+
+
+class ConsistencyError(VerificationError):
+    """Two tree heads do not belong to one append-only log."""
+
+
+class PolicyError(VerificationError):
+    """Fewer signers than the policy demands."""
+
+
+class SealError(VerificationError):
+    """A sealed message does not open, or its content is not what was committed to."""
+
+
+class IncompleteError(VerificationError):
+    """A report lacks an event or a record that its history statements count."""

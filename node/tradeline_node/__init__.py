@@ -1,0 +1,1 @@
+"""One institution's server: storage, ordering engines, custody, release, HTTP API."""
