@@ -1,0 +1,242 @@
+"""
+What a ledger starts from, and its identity (docs/formats.md, section 2).
+
+The hash of the genesis is the ledger's id; every signature binds it. The `genesis` file carries
+the founders' signatures by their root keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nacl import bindings
+
+from tradeline_ledger.encoding import (
+    B32,
+    B64,
+    U8,
+    U16,
+    U32,
+    U64,
+    Codec,
+    Record,
+    check_ascending,
+    check_text,
+    encode,
+)
+from tradeline_ledger.errors import MalformedError
+from tradeline_ledger.hashing import digest
+from tradeline_ledger.registry import EpochRecord, MemberRecord, Registry, Role
+from tradeline_ledger.signing import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tradeline_ledger.signing import SigningKey
+
+GENESIS_FORMAT: Final = 1
+RULES: Final = 1
+"""Number of the rules that this version of the package executes."""
+GENESIS_BYTES_MAX: Final = 1 << 20
+UTC_OFFSET_MIN_MAX: Final = 14 * 60
+CATEGORIES: Final = (1, 2, 3, 4, 5, 6)
+CHAIN_ID_PREFIX: Final = "tl-"
+ORIGIN_PREFIX: Final = "tradeline."
+
+
+class CategoryRetention(Record, frozen=True):
+    """How long events of one category are kept."""
+
+    category: U8
+    retain_months: U16
+    """Months after that of `occurred_on`."""
+
+
+class Params(Record, frozen=True):
+    """Parameters of a ledger."""
+
+    release_window_ms: U64
+    """How long after an inquiry's block its releases are given."""
+    receipt_ms: U64
+    """How long a receipt of custody counts."""
+    epoch_overlap_ms: U64
+    """How long a batch may still name the epoch before."""
+    inquiry_skew_ms: U64
+    """How far `created_ms` of an inquiry may be from block time."""
+    refused_per_day: U32
+    """Refused entries of one member and day that take a place."""
+    utc_offset_min: int
+    """Local time of days, months and years, minutes east of UTC."""
+    profile: str
+    """Policy profile: cn, us, eu or in."""
+    retention: tuple[CategoryRetention, ...]
+    """One row for each category."""
+    linker: B32
+    """H("linker", consortium key)."""
+
+    def __post_init__(self) -> None:
+        """Refuse parameters that contradict themselves."""
+        check_text(self.profile, "profile", 16)
+        if not -UTC_OFFSET_MIN_MAX <= self.utc_offset_min <= UTC_OFFSET_MIN_MAX:
+            raise ValueError("utc_offset_min must be from -840 to 840")
+        if tuple(row.category for row in self.retention) != CATEGORIES:
+            raise ValueError("retention needs one row for each category, 1 to 6 in order")
+
+    def retain_months(self, category: int) -> int:
+        """Return the months that events of `category` are kept."""
+        return self.retention[category - 1].retain_months
+
+
+class Genesis(Record, frozen=True):
+    """The first state of a ledger."""
+
+    format: U16
+    """1."""
+    name: str
+    time_ms: U64
+    rules: U16
+    """Rules that the first blocks are executed by."""
+    params: Params
+    members: tuple[MemberRecord, ...]
+    epoch: EpochRecord
+
+    def __post_init__(self) -> None:
+        """Refuse other formats."""
+        if self.format != GENESIS_FORMAT:
+            raise ValueError(f"genesis format is {self.format}, expected {GENESIS_FORMAT}")
+        if self.rules != RULES:
+            raise ValueError(f"genesis names rules {self.rules}, this version executes {RULES}")
+        check_text(self.name, "ledger name", 128)
+
+
+class FounderSignature(Record, frozen=True):
+    """A founder's consent to the genesis."""
+
+    member: U32
+    signature: B64
+    """Sig(root key, "genesis", ledger_id)."""
+
+
+class GenesisFile(Record, frozen=True):
+    """The `genesis` file: the genesis and its founders' signatures."""
+
+    genesis: bytes
+    signatures: tuple[FounderSignature, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse signatures out of order."""
+        check_ascending(tuple(each.member for each in self.signatures), "founders")
+
+
+GENESIS: Final[Codec[Genesis]] = Codec(Genesis, "genesis", GENESIS_BYTES_MAX)
+GENESIS_FILE: Final[Codec[GenesisFile]] = Codec(
+    GenesisFile, "genesis file", GENESIS_BYTES_MAX + 8192
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A ledger's identity and first state, checked."""
+
+    genesis: Genesis
+    ledger_id: bytes
+    """H("genesis", genesis bytes)."""
+    registry: Registry
+    """As of height 0."""
+    file: bytes
+    """The `genesis` file."""
+
+    @property
+    def params(self) -> Params:
+        """The ledger's parameters."""
+        return self.genesis.params
+
+    @property
+    def origin(self) -> str:
+        """Origin line of its checkpoints."""
+        return ORIGIN_PREFIX + self.ledger_id.hex()[:16]
+
+    @property
+    def chain_id(self) -> str:
+        """Name that a consensus engine knows the ledger by."""
+        return CHAIN_ID_PREFIX + self.ledger_id.hex()[:40]
+
+    @property
+    def genesis_bytes(self) -> bytes:
+        """The content that leaf 0 names as `prev_block`."""
+        return encode(self.genesis)
+
+
+def ledger_id(genesis: bytes) -> bytes:
+    """Return the id of the ledger that starts from these bytes."""
+    return digest("genesis", genesis)
+
+
+def sign_genesis(genesis: Genesis, root_keys: Sequence[tuple[int, SigningKey]]) -> bytes:
+    """Return the `genesis` file, signed with each founder's root key."""
+    encoded = encode(genesis)
+    identity = ledger_id(encoded)
+    signatures = tuple(
+        FounderSignature(member, key.sign("genesis", identity)) for member, key in sorted(root_keys)
+    )
+    return encode(GenesisFile(encoded, signatures))
+
+
+def open_genesis(file: bytes) -> Ledger:
+    """
+    Return the ledger of a `genesis` file that every founder signed.
+
+    Raises:
+        MalformedError: the file does not decode or contradicts itself.
+        SignatureError: a founder's signature is wrong.
+    """
+    decoded = GENESIS_FILE.decode(file)
+    genesis = GENESIS.decode(decoded.genesis)
+    identity = ledger_id(decoded.genesis)
+    founders = {record.id: record for record in genesis.members}
+    if [each.member for each in decoded.signatures] != sorted(founders):
+        raise MalformedError("the genesis file must carry the signature of every founder")
+    for each in decoded.signatures:
+        verify(founders[each.member].root_key, "genesis", identity, each.signature)
+    registry = Registry(genesis.members, (genesis.epoch,))
+    _check_first_registry(registry)
+    return Ledger(genesis, identity, registry, file)
+
+
+def valid_key(key: bytes) -> bool:
+    """Return whether `key` is an Ed25519 point of the main subgroup, neither zero nor small."""
+    return bool(bindings.crypto_core_ed25519_is_valid_point(key))
+
+
+def _check_first_registry(registry: Registry) -> None:
+    epoch = registry.epoch
+    if epoch.from_height != 0:
+        raise MalformedError("epoch 0 begins at height 0")
+    for record in registry.members:
+        if record.from_height != 0 or record.until_height is not None:
+            raise MalformedError(f"member {record.id} must be in force from height 0")
+        if weak := [key for key in record.key_list() if not valid_key(key)]:
+            raise MalformedError(f"member {record.id} has a weak key {weak[0].hex()}")
+    keys = [key for record in registry.members for key in record.key_list()]
+    if len(set(keys)) != len(keys):
+        raise MalformedError(
+            "one key serves two purposes or two members; make a fresh key for each"
+        )
+    _check_validators(registry)
+
+
+def _check_validators(registry: Registry) -> None:
+    epoch = registry.epoch
+    for number in epoch.validators:
+        record = registry.member(number)
+        if record is None or not record.has(Role.VALIDATOR):
+            raise MalformedError(f"validator {number} is no member with that role")
+        if None in (record.node_key, record.note_key, record.cosigner_key):
+            raise MalformedError(f"validator {number} lacks a node, note or cosigner key")
+    for each in epoch.committee:
+        record = registry.member(each.member)
+        if record is None or each.member not in epoch.validators or record.hpke_key is None:
+            raise MalformedError(f"committee member {each.member} is no validator with an HPKE key")
+        if digest("hpke-key", record.hpke_key) != each.hpke_key_id:
+            raise MalformedError(f"committee member {each.member} has another HPKE key id")

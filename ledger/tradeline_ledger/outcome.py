@@ -1,0 +1,361 @@
+"""
+What becomes of an entry.
+
+The numbers are part of the protocol: append, never renumber or reuse. There are three ranges:
+*accepted* below 100, *dropped* from 100 (no place in the log, nothing left behind), *refused*
+from 300 (placed in feed and log with no other effect). Within a range they are listed, and
+checked, in order of precedence: when several apply, the first listed is the outcome.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+_DROPPED_FROM: Final = 100
+_REFUSED_FROM: Final = 300
+
+
+@enum.unique
+class Outcome(enum.IntEnum):
+    """The result of applying one entry, see `ADVICE` for what to do about it."""
+
+    ACCEPTED = 0
+
+    ENTRY_MALFORMED = 100
+    STATEMENT_MALFORMED = 101
+    LEDGER_WRONG = 102
+    MEMBER_UNKNOWN = 103
+    FEED_UNKNOWN = 104
+    KEY_ENDED = 105
+    SIGNATURE_WRONG = 106
+    POSITION_PAST = 107
+    POSITION_AHEAD = 108
+    PREV_WRONG = 109
+    SUBMISSION_MALFORMED = 110
+    CONTENT_HASH_WRONG = 111
+    REFUSED_TOO_OFTEN = 112
+
+    KIND_UNKNOWN = 300
+    KIND_RESERVED = 301
+    KIND_NOT_ALLOWED = 302
+    CONTENT_MALFORMED = 303
+    ROLE_MISSING = 304
+
+    EPOCH_WRONG = 320
+    DEPOSITS_WRONG = 321
+    RECEIPTS_TOO_FEW = 322
+    BATCH_DUPLICATE = 323
+
+    CONSENT_LEDGER_WRONG = 340
+    CONSENT_GRANTEE_WRONG = 341
+    CONSENT_BASIS_RESERVED = 342
+    CONSENT_TERMS_INVALID = 343
+    CONSENT_PURPOSE_UNKNOWN = 344
+    CONSENT_CONTRIBUTOR_UNKNOWN = 345
+    CONSENT_WINDOW_PAST = 346
+    CONSENT_SECOND_UNKNOWN = 347
+    CONSENT_SAME_GROUP = 348
+    CONSENT_SECOND_UNSIGNED = 349
+    CONSENT_SUBJECT_UNSIGNED = 350
+    CONSENT_DUPLICATE = 351
+    CONSENT_REVOKED_BEFORE = 352
+    CONSENT_SUPERSEDES_WRONG = 353
+
+    STATUS_CONSENT_UNKNOWN = 370
+    STATUS_NOT_ALLOWED = 371
+    STATUS_SUBJECT_UNSIGNED = 372
+    STATUS_CONSENT_ENDED = 373
+    STATUS_WITHOUT_EFFECT = 374
+    STATUS_PAUSED_BY_OTHER = 375
+
+    INQUIRY_CONSENT_UNKNOWN = 390
+    INQUIRY_READER_WRONG = 391
+    INQUIRY_CONSENT_REVOKED = 392
+    INQUIRY_CONSENT_TERMINATED = 393
+    INQUIRY_CONSENT_SUPERSEDED = 394
+    INQUIRY_CONSENT_PAUSED = 395
+    INQUIRY_CONSENT_NOT_YET = 396
+    INQUIRY_CONSENT_EXPIRED = 397
+    INQUIRY_PURPOSE_WRONG = 398
+    INQUIRY_CATEGORY_OUTSIDE = 399
+    INQUIRY_CONTRIBUTOR_OUTSIDE = 400
+    INQUIRY_YEAR_OUTSIDE = 401
+    INQUIRY_CLOCK_SKEWED = 402
+    INQUIRY_YEAR_MISSING = 403
+    INQUIRY_RETAIN_WRONG = 404
+    INQUIRY_FREQUENCY_USED = 405
+
+    RELEASED_INQUIRY_UNKNOWN = 420
+    RELEASED_TWICE = 421
+
+    MARK_RESERVED = 440
+    MARK_TARGET_UNKNOWN = 441
+    MARK_NOT_OWN = 442
+    MARK_VALUE_WRONG = 443
+    MARK_WITHOUT_EFFECT = 444
+
+    KEY_MEMBER_UNKNOWN = 460
+    KEY_CHANGE_WRONG_LEDGER = 461
+    KEY_CHANGE_OUT_OF_TURN = 462
+    KEY_ROOT_UNSIGNED = 463
+    KEY_EPOCH_RESERVED = 464
+    KEY_FEED_REUSED = 465
+    KEY_FEED_ABSENT = 466
+    KEY_WEAK = 467
+    KEY_REUSED = 468
+    KEY_KINDS_WRONG = 469
+    KEY_WITHOUT_EFFECT = 470
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the entry took effect."""
+        return self < _DROPPED_FROM
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the entry has no place in the log."""
+        return _DROPPED_FROM <= self < _REFUSED_FROM
+
+    @property
+    def refused(self) -> bool:
+        """Whether the entry has its place in the log and no other effect."""
+        return self >= _REFUSED_FROM
+
+    @property
+    def code(self) -> str:
+        """The stable name used in problem documents and by `tradeline explain`."""
+        return self.name.lower().replace("_", "-")
+
+
+class Advice(NamedTuple):
+    """What an outcome means and what to do about it, one sentence each."""
+
+    meaning: str
+    remedy: str
+
+
+ADVICE: Final[dict[Outcome, Advice]] = {
+    Outcome.ACCEPTED: Advice("The entry took effect.", "Nothing to do."),
+    Outcome.ENTRY_MALFORMED: Advice(
+        "The entry is too long or not canonically encoded.",
+        "Encode it as docs/formats.md section 3 says, in the shortest form.",
+    ),
+    Outcome.STATEMENT_MALFORMED: Advice(
+        "The statement does not decode.",
+        "Build it with the client library, or compare it with the vectors of docs/formats.md.",
+    ),
+    Outcome.LEDGER_WRONG: Advice(
+        "The statement names another ledger.", "Check which ledger this client is configured for."
+    ),
+    Outcome.MEMBER_UNKNOWN: Advice(
+        "No member of that number is in the registry.", "Check the member id in the profile."
+    ),
+    Outcome.FEED_UNKNOWN: Advice(
+        "The member has no such feed.", "Use a feed of the registry, or have the root key add it."
+    ),
+    Outcome.KEY_ENDED: Advice(
+        "The key of that feed was ended.", "Sign with another feed; a feed number is never reused."
+    ),
+    Outcome.SIGNATURE_WRONG: Advice(
+        "The signature is not by the key of that feed.", "Check the keystore against the registry."
+    ),
+    Outcome.POSITION_PAST: Advice(
+        "Another statement has that position of the feed.",
+        "If it is the same statement it is placed already; if not, stop: the key may be in use "
+        "elsewhere. Take the position from a verified block before signing again.",
+    ),
+    Outcome.POSITION_AHEAD: Advice(
+        "Positions before this one are not placed yet.", "Hand over the missing statements first."
+    ),
+    Outcome.PREV_WRONG: Advice(
+        "`prev` is not the hash of the feed's previous statement.",
+        "Take the feed's position from a verified block and sign again.",
+    ),
+    Outcome.SUBMISSION_MALFORMED: Advice(
+        "The content of the submission does not decode.",
+        "Encode it as docs/formats.md section 4 says; 1 to 10,000 events a batch.",
+    ),
+    Outcome.CONTENT_HASH_WRONG: Advice(
+        "The content does not hash to the statement's content_hash.",
+        "Send the content that was signed.",
+    ),
+    Outcome.REFUSED_TOO_OFTEN: Advice(
+        "The entry would be refused, and the member's refusals of the day are used up.",
+        "Find out why entries are refused; try again tomorrow.",
+    ),
+    Outcome.KIND_UNKNOWN: Advice("No kind has that number.", "Update the client."),
+    Outcome.KIND_RESERVED: Advice(
+        "The kind has its number but no rules yet.", "Wait for the rules that implement it."
+    ),
+    Outcome.KIND_NOT_ALLOWED: Advice(
+        "The feed may not sign that kind.", "Sign with a feed that has the kind."
+    ),
+    Outcome.CONTENT_MALFORMED: Advice(
+        "The content does not decode as what its kind demands.", "Compare it with docs/formats.md."
+    ),
+    Outcome.ROLE_MISSING: Advice(
+        "The member lacks the role for that kind.", "Ask the members to vote for the role."
+    ),
+    Outcome.EPOCH_WRONG: Advice(
+        "The batch names an epoch that is not in force.", "Seal the batch for today's committee."
+    ),
+    Outcome.DEPOSITS_WRONG: Advice(
+        "The batch has not one deposit for each committee member.", "Seal the batch again."
+    ),
+    Outcome.RECEIPTS_TOO_FEW: Advice(
+        "Fewer receipts of custody count than the threshold demands.",
+        "Collect fresh receipts of the committee and sign again; expired ones do not count.",
+    ),
+    Outcome.BATCH_DUPLICATE: Advice(
+        "The batch was accepted before.", "Nothing to do: the events are on the ledger once."
+    ),
+    Outcome.CONSENT_LEDGER_WRONG: Advice(
+        "The terms name another ledger.", "Draft the consent on this ledger."
+    ),
+    Outcome.CONSENT_GRANTEE_WRONG: Advice(
+        "The terms name another reader than the one who posts.", "The grantee posts its consent."
+    ),
+    Outcome.CONSENT_BASIS_RESERVED: Advice(
+        "The basis is reserved.", "Use basis 1, the subject's consent."
+    ),
+    Outcome.CONSENT_TERMS_INVALID: Advice(
+        "The terms contradict themselves.",
+        "Check window, categories, commitments and frequency against docs/formats.md section 7.",
+    ),
+    Outcome.CONSENT_PURPOSE_UNKNOWN: Advice("No purpose has that number.", "Choose a listed one."),
+    Outcome.CONSENT_CONTRIBUTOR_UNKNOWN: Advice(
+        "A contributor in the terms was never a member.", "Check the list of contributors."
+    ),
+    Outcome.CONSENT_WINDOW_PAST: Advice(
+        "The consent ended before it was posted.", "Ask the subject for a new consent."
+    ),
+    Outcome.CONSENT_SECOND_UNKNOWN: Advice(
+        "The second member is not an authenticator.",
+        "Have a member with that role identify the subject.",
+    ),
+    Outcome.CONSENT_SAME_GROUP: Advice(
+        "Reader and second belong to one legal group.", "Use an authenticator of another group."
+    ),
+    Outcome.CONSENT_SECOND_UNSIGNED: Advice(
+        "The second member's signature is missing or wrong.",
+        "Have the authenticator sign exactly these terms with a feed that has the kind consent.",
+    ),
+    Outcome.CONSENT_SUBJECT_UNSIGNED: Advice(
+        "The subject's signature is missing, wrong, or there is no key for it.",
+        "Have the subject sign exactly these terms.",
+    ),
+    Outcome.CONSENT_DUPLICATE: Advice(
+        "These terms were posted before; a consent is posted once.", "Use the consent as it is."
+    ),
+    Outcome.CONSENT_REVOKED_BEFORE: Advice(
+        "The second member revoked the consent before it was posted.", "Ask for a new consent."
+    ),
+    Outcome.CONSENT_SUPERSEDES_WRONG: Advice(
+        "The consent to supersede is unknown or of other parties.", "Name one of the same parties."
+    ),
+    Outcome.STATUS_CONSENT_UNKNOWN: Advice("No such consent.", "Check the consent id."),
+    Outcome.STATUS_NOT_ALLOWED: Advice(
+        "That member may not make that change.",
+        "The second or the subject pauses, resumes and revokes; the reader terminates.",
+    ),
+    Outcome.STATUS_SUBJECT_UNSIGNED: Advice(
+        "The subject's signature is wrong, or the consent has no key for it.",
+        "Sign with the subject's key over the consent's present count of changes.",
+    ),
+    Outcome.STATUS_CONSENT_ENDED: Advice("The consent has ended.", "Nothing to do."),
+    Outcome.STATUS_WITHOUT_EFFECT: Advice(
+        "The consent is in that state already.", "Nothing to do."
+    ),
+    Outcome.STATUS_PAUSED_BY_OTHER: Advice(
+        "The consent was paused by somebody else.", "Whoever paused it resumes it."
+    ),
+    Outcome.INQUIRY_CONSENT_UNKNOWN: Advice(
+        "No consent allows this read.", "Obtain and post a consent first."
+    ),
+    Outcome.INQUIRY_READER_WRONG: Advice(
+        "The consent is for another reader.", "Use a consent of your own."
+    ),
+    Outcome.INQUIRY_CONSENT_REVOKED: Advice(
+        "The consent was revoked.", "Ask the subject for a new consent."
+    ),
+    Outcome.INQUIRY_CONSENT_TERMINATED: Advice(
+        "The reader ended the consent.", "Ask the subject for a new consent."
+    ),
+    Outcome.INQUIRY_CONSENT_SUPERSEDED: Advice(
+        "A newer consent took its place.", "Use the newer consent."
+    ),
+    Outcome.INQUIRY_CONSENT_PAUSED: Advice("The consent is paused.", "Wait until it is resumed."),
+    Outcome.INQUIRY_CONSENT_NOT_YET: Advice(
+        "The consent does not run yet.", "Wait until its first instant."
+    ),
+    Outcome.INQUIRY_CONSENT_EXPIRED: Advice(
+        "The consent has expired.", "Ask the subject for a new consent."
+    ),
+    Outcome.INQUIRY_PURPOSE_WRONG: Advice(
+        "The purpose is not the consent's.", "A new purpose needs a new consent."
+    ),
+    Outcome.INQUIRY_CATEGORY_OUTSIDE: Advice(
+        "A category is outside the consent.", "Ask for what the consent names."
+    ),
+    Outcome.INQUIRY_CONTRIBUTOR_OUTSIDE: Advice(
+        "A contributor is outside the consent.", "Ask for what the consent names."
+    ),
+    Outcome.INQUIRY_YEAR_OUTSIDE: Advice(
+        "A year is outside the consent.", "Ask for the years that the consent commits to."
+    ),
+    Outcome.INQUIRY_CLOCK_SKEWED: Advice(
+        "created_ms is too far from block time.", "Set the clock; sign again."
+    ),
+    Outcome.INQUIRY_YEAR_MISSING: Advice(
+        "The years lack the one in which the inquiry is made.", "Add the year of created_ms."
+    ),
+    Outcome.INQUIRY_RETAIN_WRONG: Advice(
+        "retain_month is not that of an inquiry of this month.", "Compute it from the parameters."
+    ),
+    Outcome.INQUIRY_FREQUENCY_USED: Advice(
+        "The reads that the consent allows are used up.", "Wait for the next unit, or ask anew."
+    ),
+    Outcome.RELEASED_INQUIRY_UNKNOWN: Advice(
+        "A released record names something that is no accepted inquiry.", "Check the node."
+    ),
+    Outcome.RELEASED_TWICE: Advice(
+        "The release was recorded before.", "Nothing to do: it is recorded once."
+    ),
+    Outcome.MARK_RESERVED: Advice("That kind of mark has no rules yet.", "Use erase or retain."),
+    Outcome.MARK_TARGET_UNKNOWN: Advice(
+        "No event has that id.", "Name log index and position of an accepted event."
+    ),
+    Outcome.MARK_NOT_OWN: Advice(
+        "The event is another member's.", "Ask its member, or open a dispute."
+    ),
+    Outcome.MARK_VALUE_WRONG: Advice(
+        "The value does not fit the mark.", "Erase takes none, retain takes a month number."
+    ),
+    Outcome.MARK_WITHOUT_EFFECT: Advice(
+        "The event is erased, or has that month already.", "Nothing to do."
+    ),
+    Outcome.KEY_MEMBER_UNKNOWN: Advice("No such member.", "Check the member id of the change."),
+    Outcome.KEY_CHANGE_WRONG_LEDGER: Advice(
+        "The change names another ledger.", "Sign the change for this ledger."
+    ),
+    Outcome.KEY_CHANGE_OUT_OF_TURN: Advice(
+        "The number of the change is not the next of that member.", "Sign with the next number."
+    ),
+    Outcome.KEY_ROOT_UNSIGNED: Advice(
+        "The change is not signed by the member's root key.", "Sign with the root key."
+    ),
+    Outcome.KEY_EPOCH_RESERVED: Advice(
+        "A new HPKE key opens a new epoch, which has no rules yet.", "Leave the HPKE key as it is."
+    ),
+    Outcome.KEY_FEED_REUSED: Advice(
+        "A feed number was used before.", "Give the new key a new feed number, from 1."
+    ),
+    Outcome.KEY_FEED_ABSENT: Advice("A feed to end does not exist.", "End feeds that are there."),
+    Outcome.KEY_WEAK: Advice("A key is no valid Ed25519 key.", "Make a fresh key."),
+    Outcome.KEY_REUSED: Advice("A key is in use elsewhere.", "Make a fresh key for each use."),
+    Outcome.KEY_KINDS_WRONG: Advice(
+        "A feed has no kind, an unknown one, or one that only the node signs.", "Name valid kinds."
+    ),
+    Outcome.KEY_WITHOUT_EFFECT: Advice("The change changes nothing.", "Nothing to do."),
+}

@@ -1,0 +1,222 @@
+"""
+The state that the transition reads and writes: rows of one key-value space.
+
+A key is one table letter and fixed-width big-endian fields, a value a canonical record. The
+state is a function of the log: whoever replays the log arrives at the same rows. Upper-case
+letters are taken here; what a node derives for itself (tree nodes, indexes) uses lower case.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, Protocol, TypeVar
+
+from tradeline_ledger.encoding import B16, B32, U8, U16, U32, U64, Codec, Record
+
+T = TypeVar("T")
+
+_ROW_BYTES_MAX: Final = 128 * 1024
+
+
+class View(Protocol):
+    """Read access to the state before an entry."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value under `key`, None if there is none."""
+        ...
+
+
+class FeedState(Record, frozen=True):
+    """Where a feed stands."""
+
+    next_seq: U64
+    prev: B32
+    """`statement_hash` of its last statement."""
+    index: U64
+    """Log index of its last statement."""
+
+
+class SubmissionState(Record, frozen=True):
+    """An accepted submission, by log index."""
+
+    member: U32
+    epoch: U32
+    count: U32
+    batch_hash: B32
+
+
+class MarkState(Record, frozen=True):
+    """What marks made of one event."""
+
+    erased: bool
+    retain_month: U16 | None
+    """In place of the header's, if a mark moved it."""
+
+
+class ConsentStanding(enum.IntEnum):
+    """Where a consent stands, its window aside."""
+
+    ACTIVE = 1
+    PAUSED = 2
+    REVOKED = 3
+    TERMINATED = 4
+    SUPERSEDED = 5
+
+    @property
+    def ended(self) -> bool:
+        """Whether it can never be used again."""
+        return self >= ConsentStanding.REVOKED
+
+
+class Actor(enum.IntEnum):
+    """Who changed a consent last."""
+
+    SECOND = 1
+    SUBJECT = 2
+    READER = 3
+
+
+class ConsentState(Record, frozen=True):
+    """An accepted consent."""
+
+    index: U64
+    """Log index of the consent."""
+    terms: bytes
+    standing: U8
+    """A `ConsentStanding`."""
+    by: U8
+    """`Actor` of the last change, 0 before any."""
+    changes: U32
+    """Accepted changes so far."""
+    changed_index: U64
+    """Log index of the last change, or of the consent."""
+
+
+class InquiryState(Record, frozen=True):
+    """An accepted inquiry, by log index."""
+
+    consent_id: B16
+    member: U32
+    height: U64
+    time_ms: U64
+    """Block time."""
+
+
+class HeadState(Record, frozen=True):
+    """The end of the log."""
+
+    height: U64
+    """Of the last block leaf."""
+    time_ms: U64
+    size: U64
+    """Leaves, the last block leaf included."""
+    block_hash: B32
+    """Leaf hash of the last block leaf."""
+
+
+FEED: Final[Codec[FeedState]] = Codec(FeedState, "feed state", _ROW_BYTES_MAX)
+SUBMISSION: Final[Codec[SubmissionState]] = Codec(
+    SubmissionState, "submission state", _ROW_BYTES_MAX
+)
+MARK: Final[Codec[MarkState]] = Codec(MarkState, "mark state", _ROW_BYTES_MAX)
+CONSENT: Final[Codec[ConsentState]] = Codec(ConsentState, "consent state", _ROW_BYTES_MAX)
+INQUIRY: Final[Codec[InquiryState]] = Codec(InquiryState, "inquiry state", _ROW_BYTES_MAX)
+HEAD: Final[Codec[HeadState]] = Codec(HeadState, "head state", _ROW_BYTES_MAX)
+
+HEAD_KEY: Final = b"H"
+MEMBER_PREFIX: Final = b"G"
+EPOCH_PREFIX: Final = b"O"
+CONSENT_PREFIX: Final = b"C"
+SUBMISSION_PREFIX: Final = b"S"
+MARK_PREFIX: Final = b"M"
+INQUIRY_PREFIX: Final = b"I"
+FEED_PREFIX: Final = b"F"
+
+
+def read(view: View, codec: Codec[T], key: bytes) -> T | None:
+    """Return the row under `key`, None if there is none."""
+    value = view.get(key)
+    return None if value is None else codec.decode(value)
+
+
+def count(view: View, key: bytes) -> int:
+    """Return the counter under `key`, 0 if there is none."""
+    return int.from_bytes(view.get(key) or b"", "big")
+
+
+def counter(value: int) -> bytes:
+    """Return the value of a counter's row."""
+    return value.to_bytes(8, "big")
+
+
+def feed_key(member: int, feed: int) -> bytes:
+    """Return the key of a `FeedState`."""
+    return FEED_PREFIX + _u32(member) + _u32(feed)
+
+
+def submission_key(index: int) -> bytes:
+    """Return the key of a `SubmissionState`."""
+    return SUBMISSION_PREFIX + _u64(index)
+
+
+def batch_key(batch_hash: bytes) -> bytes:
+    """Return the key of the log index at which a batch was accepted, a counter row."""
+    return b"B" + batch_hash
+
+
+def mark_key(index: int, position: int) -> bytes:
+    """Return the key of a `MarkState`."""
+    return MARK_PREFIX + _u64(index) + _u32(position)
+
+
+def consent_key(consent_id: bytes) -> bytes:
+    """Return the key of a `ConsentState`."""
+    return CONSENT_PREFIX + consent_id
+
+
+def revoke_key(consent_id: bytes, member: int) -> bytes:
+    """Return the key of the log index of a revoke that came before its consent."""
+    return b"R" + consent_id + _u32(member)
+
+
+def reads_key(consent_id: bytes, bucket: int) -> bytes:
+    """Return the key of the count of reads of a consent in one calendar unit."""
+    return b"U" + consent_id + _u64(bucket)
+
+
+def inquiry_key(index: int) -> bytes:
+    """Return the key of an `InquiryState`."""
+    return INQUIRY_PREFIX + _u64(index)
+
+
+def released_key(inquiry: int, validator: int) -> bytes:
+    """Return the key of the log index of a released record's row."""
+    return b"P" + _u64(inquiry) + _u32(validator)
+
+
+def refused_key(member: int, day: int) -> bytes:
+    """Return the key of the count of refused entries of a member and day."""
+    return b"D" + _u32(member) + _u64(day)
+
+
+def key_changes_key(member: int) -> bytes:
+    """Return the key of the count of key changes of a member."""
+    return b"K" + _u32(member)
+
+
+def member_key(member: int, from_height: int) -> bytes:
+    """Return the key of a member record version."""
+    return MEMBER_PREFIX + _u32(member) + _u64(from_height)
+
+
+def epoch_key(epoch: int) -> bytes:
+    """Return the key of an epoch record."""
+    return EPOCH_PREFIX + _u32(epoch)
+
+
+def _u32(value: int) -> bytes:
+    return value.to_bytes(4, "big")
+
+
+def _u64(value: int) -> bytes:
+    return value.to_bytes(8, "big")

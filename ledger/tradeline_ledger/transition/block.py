@@ -1,0 +1,182 @@
+"""
+Blocks: the entries of one height, executed together, and replayed from the log.
+
+A block that places nothing appends nothing. Otherwise its leaves end with a block leaf, which
+chains to the one before and carries the root of the registry from the next height on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tradeline_ledger import state
+from tradeline_ledger.encoding import encode
+from tradeline_ledger.errors import VerificationError
+from tradeline_ledger.genesis import RULES
+from tradeline_ledger.merkle import leaf_hash
+from tradeline_ledger.state import HeadState
+from tradeline_ledger.statement import BlockLeaf as _BlockLeaf
+from tradeline_ledger.statement import Entry, block_leaf, decode_leaf, entry_leaf
+from tradeline_ledger.transition.apply import apply
+from tradeline_ledger.transition.context import Applied, Context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tradeline_ledger.genesis import Ledger
+    from tradeline_ledger.registry import Registry
+    from tradeline_ledger.state import View
+    from tradeline_ledger.transition.context import Writes
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What an engine decided: the entries of one height, in order."""
+
+    height: int
+    time_ms: int
+    entries: Sequence[bytes]
+    """Encoded entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry that got its place in the log."""
+
+    index: int
+    leaf: bytes
+    applied: Applied
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """Everything that follows from one block; nothing of it is written yet."""
+
+    placed: tuple[Placed, ...]
+    dropped: tuple[tuple[int, Applied], ...]
+    """Place in the block and result, of entries that got no place."""
+    leaves: tuple[bytes, ...]
+    """To append, the block leaf last; empty if nothing was placed."""
+    writes: dict[bytes, bytes]
+    """State rows to put."""
+    head: HeadState
+    """After the block; the one before if nothing was placed."""
+    registry: Registry
+    """In force from the next height."""
+
+
+class Overlay:
+    """A view that shows rows written in this block before those of the state below."""
+
+    __slots__ = ("below", "rows")
+
+    def __init__(self, below: View) -> None:
+        """Start empty above `below`."""
+        self.below = below
+        self.rows: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value under `key`; see `View`."""
+        value = self.rows.get(key)
+        return self.below.get(key) if value is None else value
+
+    def put(self, writes: Writes) -> None:
+        """Show `writes` from now on."""
+        self.rows.update(writes)
+
+
+def execute_genesis(ledger: Ledger) -> Executed:
+    """Return block 0, whose only leaf is its block leaf."""
+    genesis, registry = ledger.genesis, ledger.registry
+    leaf = block_leaf(0, genesis.time_ms, ledger.ledger_id, registry.root, genesis.rules)
+    head = HeadState(0, genesis.time_ms, 1, leaf_hash(leaf))
+    rows = {state.member_key(each.id, each.from_height): encode(each) for each in registry.members}
+    rows |= {state.epoch_key(each.epoch): encode(each) for each in registry.epochs}
+    rows[state.HEAD_KEY] = encode(head)
+    return Executed((), (), (leaf,), rows, head, registry)
+
+
+def execute(
+    view: View, ledger: Ledger, registry: Registry, head: HeadState, block: Block
+) -> Executed:
+    """Return what `block` does to the state that `view`, `registry` and `head` show."""
+    assert block.height > head.height, (block.height, head.height)
+    assert block.time_ms > head.time_ms, (block.time_ms, head.time_ms)
+    overlay, pending = Overlay(view), registry
+    placed: list[Placed] = []
+    dropped: list[tuple[int, Applied]] = []
+    for place, encoded in enumerate(block.entries):
+        index = head.size + len(placed)
+        context = Context(ledger, registry, pending, block.height, block.time_ms, index)
+        applied = apply(overlay, encoded, context)
+        if applied.signed is None or applied.ruling is None:
+            dropped.append((place, applied))
+            continue
+        overlay.put(applied.writes)
+        leaf = entry_leaf(block.height, applied.outcome, applied.signed.entry)
+        placed.append(Placed(index, leaf, applied))
+        if applied.ruling.record is not None:
+            pending = pending.with_version(applied.ruling.record)
+            versions = pending.versions(applied.ruling.record.id)
+            overlay.put(tuple((state.member_key(v.id, v.from_height), encode(v)) for v in versions))
+    if not placed:
+        return Executed((), tuple(dropped), (), {}, head, registry)
+    last = block_leaf(block.height, block.time_ms, head.block_hash, pending.root, RULES)
+    leaves = (*(each.leaf for each in placed), last)
+    after = HeadState(block.height, block.time_ms, head.size + len(leaves), leaf_hash(last))
+    overlay.put(((state.HEAD_KEY, encode(after)),))
+    return Executed(tuple(placed), tuple(dropped), leaves, overlay.rows, after, pending)
+
+
+def replay(
+    view: View,
+    ledger: Ledger,
+    registry: Registry,
+    head: HeadState,
+    *,
+    leaves: Sequence[bytes],
+    contents: Sequence[bytes],
+) -> Executed:
+    """
+    Return what one block of the log does, having checked that it was executed as the rules say.
+
+    `leaves` are the block's, the block leaf last; `contents` those of its entries, in order.
+
+    Raises:
+        MalformedError: a leaf does not decode.
+        VerificationError: the rules lead to another leaf, named by its log index.
+    """
+    last = decode_leaf(leaves[-1])
+    if not isinstance(last, _BlockLeaf) or len(contents) != len(leaves) - 1:
+        raise VerificationError("a block ends with one block leaf and has a content an entry")
+    if last.height <= head.height or last.time_ms <= head.time_ms:
+        raise VerificationError(
+            f"leaf {head.size + len(contents)}: block {last.height} at {last.time_ms} ms does not "
+            f"come after block {head.height} at {head.time_ms} ms"
+        )
+    entries = []
+    for offset, (leaf, content) in enumerate(zip(leaves[:-1], contents, strict=True)):
+        placed = decode_leaf(leaf)
+        if isinstance(placed, _BlockLeaf):
+            raise VerificationError(f"leaf {head.size + offset} ends a block within a block")
+        entries.append(encode(Entry(placed.statement, placed.signature, content)))
+    executed = execute(
+        view, ledger, registry, head, Block(last.height, last.time_ms, tuple(entries))
+    )
+    _compare(executed, leaves, head.size)
+    return executed
+
+
+def _compare(executed: Executed, leaves: Sequence[bytes], first: int) -> None:
+    if executed.dropped:
+        place, applied = executed.dropped[0]
+        raise VerificationError(
+            f"leaf {first + place} should have no place in the log: "
+            f"{applied.outcome.code}: {applied.detail}"
+        )
+    for offset, (computed, claimed) in enumerate(zip(executed.leaves, leaves, strict=True)):
+        if computed != claimed:
+            raise VerificationError(
+                f"leaf {first + offset} is {claimed.hex()}, the rules lead to {computed.hex()}"
+            )
