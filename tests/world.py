@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from tradeline_ledger import state
+from tradeline_ledger.body import seal_bodies
 from tradeline_ledger.consent import (
     Commitment,
     Consent,
@@ -33,10 +34,10 @@ from tradeline_ledger.genesis import (
     open_genesis,
     sign_genesis,
 )
-from tradeline_ledger.body import seal_bodies
 from tradeline_ledger.hpke import PrivateKey
 from tradeline_ledger.identifier import IdType, SubjectId, parse_identifier, resident_id
 from tradeline_ledger.inquiry import Inquiry, key_hash
+from tradeline_ledger.merkle import leaf_hash, root_of
 from tradeline_ledger.registry import (
     CommitteeMember,
     EpochRecord,
@@ -56,13 +57,26 @@ from tradeline_ledger.statement import (
     sign_entry,
     statement_hash,
 )
-from tradeline_ledger.submission import Batch, Receipt, Submission, encode_submission, make_batch
-from tradeline_ledger.submission import encode_headers, sign_receipt
-from tradeline_ledger.merkle import leaf_hash, root_of
-from tradeline_ledger.submission import HEADER_BYTES
+from tradeline_ledger.submission import (
+    HEADER_BYTES,
+    Batch,
+    Receipt,
+    Submission,
+    encode_headers,
+    encode_submission,
+    make_batch,
+    sign_receipt,
+)
 from tradeline_ledger.tag import HmacLinker, linker_hash, tag, tag_key_hash
-from tradeline_ledger.transition import Applied, Block, Context, Executed, apply, execute
-from tradeline_ledger.transition import execute_genesis
+from tradeline_ledger.transition import (
+    Applied,
+    Block,
+    Context,
+    Executed,
+    apply,
+    execute,
+    execute_genesis,
+)
 
 GENESIS_MS = 1_790_000_000_000
 MINUTE_MS = 60_000
@@ -105,9 +119,7 @@ class Institution:
 
     @cached_property
     def hpke(self) -> PrivateKey:
-        return PrivateKey.generate(
-            b"".join(seed("hpke", self.id, part) for part in range(3))
-        )
+        return PrivateKey.generate(b"".join(seed("hpke", self.id, part) for part in range(3)))
 
     @cached_property
     def tag_key(self) -> bytes:
@@ -216,7 +228,11 @@ class World:
     def apply(self, entry: bytes) -> Applied:
         """Return what the entry would do as the first of the next block."""
         context = Context(
-            self.ledger, self.registry, self.registry, self.head.height + 1, self.time_ms + 1,
+            self.ledger,
+            self.registry,
+            self.registry,
+            self.head.height + 1,
+            self.time_ms + 1,
             self.head.size,
         )
         return apply(self, entry, context)
@@ -247,14 +263,27 @@ class World:
         return (row.next_seq, row.prev) if row else (0, FIRST_PREV)
 
     def statement(
-        self, member: int, feed: int, kind: int, hash_: bytes, *, ahead: int = 0,
+        self,
+        member: int,
+        feed: int,
+        kind: int,
+        hash_: bytes,
+        *,
+        ahead: int = 0,
         prev: bytes | None = None,
     ) -> Statement:
         """Return the next statement of a feed; `ahead` and `prev` for later ones of a block."""
         seq, own_prev = self.position(member, feed)
         return Statement(
-            1, self.ledger.ledger_id, member, feed, seq + ahead, prev or own_prev, self.time_ms,
-            kind, hash_,
+            1,
+            self.ledger.ledger_id,
+            member,
+            feed,
+            seq + ahead,
+            prev or own_prev,
+            self.time_ms,
+            kind,
+            hash_,
         )
 
     def entry(self, member: int, kind: int, content: bytes, feed: int | None = None) -> bytes:
@@ -291,10 +320,7 @@ class World:
         shares = split(b"".join(keys), epoch.threshold, len(committee), random)
         headers = encode_headers(tags, months, hashes)
         events_root = root_of(
-            [
-                leaf_hash(headers[i : i + HEADER_BYTES])
-                for i in range(0, len(headers), HEADER_BYTES)
-            ]
+            [leaf_hash(headers[i : i + HEADER_BYTES]) for i in range(0, len(headers), HEADER_BYTES)]
         )
         deposits, sealed = make_deposits(
             shares,
@@ -308,7 +334,10 @@ class World:
         return batch, Attachment(tuple(bodies), tuple(sealed)), keys
 
     def receipts(
-        self, member: int, batch: Batch, validators: tuple[int, ...] = (1, 2, 3),
+        self,
+        member: int,
+        batch: Batch,
+        validators: tuple[int, ...] = (1, 2, 3),
         expires_ms: int | None = None,
     ) -> tuple[Receipt, ...]:
         """Return receipts of custody for `batch`."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from nacl import bindings
-
 from tradeline_ledger.encoding import (
     B32,
     B64,
@@ -28,7 +26,7 @@ from tradeline_ledger.encoding import (
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import digest
 from tradeline_ledger.registry import EpochRecord, MemberRecord, Registry, Role
-from tradeline_ledger.signing import verify
+from tradeline_ledger.signing import valid_key, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -202,11 +200,6 @@ def open_genesis(file: bytes) -> Ledger:
     registry = Registry(genesis.members, (genesis.epoch,))
     _check_first_registry(registry)
     return Ledger(genesis, identity, registry, file)
-
-
-def valid_key(key: bytes) -> bool:
-    """Return whether `key` is an Ed25519 point of the main subgroup, neither zero nor small."""
-    return bool(bindings.crypto_core_ed25519_is_valid_point(key))
 
 
 def _check_first_registry(registry: Registry) -> None:

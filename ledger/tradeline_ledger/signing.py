@@ -69,3 +69,8 @@ def verify_raw(public: bytes, message: bytes, signature: bytes) -> bytes:
         return bindings.crypto_sign_open(signature + message, public)
     except CryptoError as error:
         raise SignatureError(f"signature is not by key {public.hex()}") from error
+
+
+def valid_key(public: bytes) -> bool:
+    """Return whether `public` is a point of the main subgroup, neither zero nor of small order."""
+    return bool(bindings.crypto_core_ed25519_is_valid_point(public))

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import state
 from tradeline_ledger.errors import SignatureError
-from tradeline_ledger.genesis import valid_key
 from tradeline_ledger.key import KEY, KEY_CHANGE, KeyChange, changed_record
 from tradeline_ledger.outcome import Outcome
-from tradeline_ledger.signing import verify
+from tradeline_ledger.signing import valid_key, verify
 from tradeline_ledger.statement import Kind, kinds_of
 from tradeline_ledger.transition.context import Ruling
 
