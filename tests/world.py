@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tradeline_ledger import state
+from tradeline_ledger import calendar, state
 from tradeline_ledger.body import seal_bodies
 from tradeline_ledger.consent import (
     Commitment,
@@ -49,6 +49,7 @@ from tradeline_ledger.registry import (
 from tradeline_ledger.sharing import split
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import (
+    ENTRY,
     FIRST_PREV,
     Kind,
     Statement,
@@ -67,7 +68,7 @@ from tradeline_ledger.submission import (
     make_batch,
     sign_receipt,
 )
-from tradeline_ledger.tag import HmacLinker, linker_hash, tag, tag_key_hash
+from tradeline_ledger.tag import HmacLinker, linker_hash, tag, tag_key_hash, year_key
 from tradeline_ledger.transition import (
     Applied,
     Block,
@@ -294,8 +295,6 @@ class World:
 
     def year_key(self, who: int, year: int) -> bytes:
         """Return the `year_key` of a made-up person."""
-        from tradeline_ledger.tag import year_key
-
         return year_key(self.linker.link_key(subject(who)), year)
 
     def tag(self, member: int, who: int, year: int, category: int = 1) -> bytes:
@@ -410,8 +409,6 @@ class World:
 
     def inquiry(self, consent: bytes, reader: int = 1, who: int = 1, **changes: object) -> Inquiry:
         """Return an inquiry under `consent`; `changes` replace fields."""
-        from tradeline_ledger import calendar
-
         month = calendar.month(self.time_ms, 480)
         fields: dict[str, object] = {
             "consent_id": consent,
@@ -430,6 +427,4 @@ class World:
 
 def next_prev(entry: bytes) -> bytes:
     """Return the `prev` of the statement after that of an encoded entry."""
-    from tradeline_ledger.statement import ENTRY
-
     return statement_hash(ENTRY.decode(entry).statement)
