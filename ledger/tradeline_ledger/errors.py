@@ -12,6 +12,7 @@ Exceptions raised by `tradeline_ledger`.
     * PolicyError           too few of the signers that the caller trusts
     * SealError             a sealed message, body or deposit does not open, or is not what was committed to
     * IncompleteError       a report lacks something that its history statements count
+  * DamagedError            a stored row is not what was written: the store is at fault, nobody else
 
 A failed `assert` is not part of this tree: it means that the program is wrong.
 """
@@ -61,3 +62,7 @@ class SealError(VerificationError):
 
 class IncompleteError(VerificationError):
     """A report lacks an event or a record that its history statements count."""
+
+
+class DamagedError(LedgerError):
+    """A row of the state does not decode: the store that it was read from is damaged."""

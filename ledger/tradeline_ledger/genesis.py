@@ -25,7 +25,13 @@ from tradeline_ledger.encoding import (
 )
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import digest
-from tradeline_ledger.registry import EpochRecord, MemberRecord, Registry, Role
+from tradeline_ledger.registry import (
+    MEMBER_RECORD_BYTES_MAX,
+    EpochRecord,
+    MemberRecord,
+    Registry,
+    Role,
+)
 from tradeline_ledger.signing import valid_key, verify
 
 if TYPE_CHECKING:
@@ -41,6 +47,10 @@ UTC_OFFSET_MIN_MAX: Final = 14 * 60
 CATEGORIES: Final = (1, 2, 3, 4, 5, 6)
 CHAIN_ID_PREFIX: Final = "tl-"
 ORIGIN_PREFIX: Final = "tradeline."
+TIME_MS_MIN: Final = 2 * 86_400_000
+"""No day of any local time is negative from here on."""
+TIME_MS_MAX: Final = 2**53 - 1
+"""Largest time of a block."""
 
 
 class CategoryRetention(Record, frozen=True):
@@ -105,6 +115,8 @@ class Genesis(Record, frozen=True):
             raise ValueError(f"genesis format is {self.format}, expected {GENESIS_FORMAT}")
         if self.rules != RULES:
             raise ValueError(f"genesis names rules {self.rules}, this version executes {RULES}")
+        if not TIME_MS_MIN <= self.time_ms <= TIME_MS_MAX:
+            raise ValueError(f"genesis time is {self.time_ms} ms, outside of what blocks can have")
         check_text(self.name, "ledger name", 128)
 
 
@@ -198,6 +210,8 @@ def open_genesis(file: bytes) -> Ledger:
     for each in decoded.signatures:
         verify(founders[each.member].root_key, "genesis", identity, each.signature)
     registry = Registry(genesis.members, (genesis.epoch,))
+    if genesis.epoch.from_ms != genesis.time_ms:
+        raise MalformedError("epoch 0 begins at the time of the genesis")
     _check_first_registry(registry)
     return Ledger(genesis, identity, registry, file)
 
@@ -209,6 +223,8 @@ def _check_first_registry(registry: Registry) -> None:
     for record in registry.members:
         if record.from_height != 0 or record.until_height is not None:
             raise MalformedError(f"member {record.id} must be in force from height 0")
+        if len(encode(record)) > MEMBER_RECORD_BYTES_MAX:
+            raise MalformedError(f"member record {record.id} is longer than allowed")
         if weak := [key for key in record.key_list() if not valid_key(key)]:
             raise MalformedError(f"member {record.id} has a weak key {weak[0].hex()}")
     keys = [key for record in registry.members for key in record.key_list()]

@@ -8,6 +8,8 @@ from tradeline_ledger.encoding import B32, B64, U32, Codec, Record, check_ascend
 from tradeline_ledger.registry import Feed, HpkePublicKey, MemberRecord
 
 KEY_CHANGE_BYTES_MAX: Final = 16 * 1024
+KEY_CHANGES_MAX: Final = 1_024
+"""Key changes of one member, ever: each adds a version to the registry."""
 
 
 class Replaced(Record, frozen=True):

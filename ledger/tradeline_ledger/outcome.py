@@ -106,6 +106,7 @@ class Outcome(enum.IntEnum):
     KEY_REUSED = 468
     KEY_KINDS_WRONG = 469
     KEY_WITHOUT_EFFECT = 470
+    KEY_TOO_MANY = 471
 
     @property
     def accepted(self) -> bool:
@@ -358,4 +359,8 @@ ADVICE: Final[dict[Outcome, Advice]] = {
         "A feed has no kind, an unknown one, or one that only the node signs.", "Name valid kinds."
     ),
     Outcome.KEY_WITHOUT_EFFECT: Advice("The change changes nothing.", "Nothing to do."),
+    Outcome.KEY_TOO_MANY: Advice(
+        "The member would have too many feeds, or has changed its keys too often.",
+        "End feeds that are not needed; 256 feeds at a time and 1,024 key changes are the limits.",
+    ),
 }

@@ -9,6 +9,7 @@ every block leaf.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
@@ -29,12 +30,13 @@ from tradeline_ledger.encoding import (
 )
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.merkle import leaf_hash, root_of
-from tradeline_ledger.statement import NODE_KINDS
+from tradeline_ledger.statement import FEED_KINDS, NODE_KINDS
 
 HPKE_PUBLIC_KEY_BYTES: Final = 1216
 COMMITTEE_MAX: Final = 16
 VALIDATORS_MAX: Final = 64
-MEMBERS_MAX: Final = 65_536
+VERSIONS_MAX: Final = 65_536
+"""Member record versions of one registry."""
 NAME_CHARS_MAX: Final = 128
 ENDPOINT_CHARS_MAX: Final = 256
 LEGAL_IDS_MAX: Final = 8
@@ -42,6 +44,9 @@ FEEDS_MAX: Final = 256
 MEMBER_RECORD_BYTES_MAX: Final = 32 * 1024
 EPOCH_RECORD_BYTES_MAX: Final = 4096
 SUITE_HPKE_XWING: Final = 1
+
+_COUNTRY: Final = re.compile(r"(?:[A-Z]{2})?", re.ASCII)
+_LEGAL_ID: Final = re.compile(r"[0-9A-Z]{1,64}", re.ASCII)
 
 HpkePublicKey = Annotated[
     bytes, Meta(min_length=HPKE_PUBLIC_KEY_BYTES, max_length=HPKE_PUBLIC_KEY_BYTES)
@@ -59,6 +64,9 @@ class Role(enum.IntFlag):
     OBSERVER = 16
 
 
+_ROLES: Final = sum(int(role) for role in Role)
+
+
 class LegalId(Record, frozen=True):
     """One legal identifier of an institution, in clear."""
 
@@ -67,6 +75,12 @@ class LegalId(Record, frozen=True):
     country: str
     """ISO 3166-1 alpha-2, empty where the type is international."""
     identifier: str
+    """In normal form: 1 to 64 digits and capital letters."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is in no normal form."""
+        if not _COUNTRY.fullmatch(self.country) or not _LEGAL_ID.fullmatch(self.identifier):
+            raise ValueError("a legal id is not a country code and digits and capital letters")
 
 
 class Feed(Record, frozen=True):
@@ -129,6 +143,10 @@ class MemberRecord(Record, frozen=True):
         check_ascending(tuple(feed.feed for feed in self.feeds), "feeds")
         if self.feeds and self.feeds[0].feed == 0:
             raise ValueError("feed 0 is the node's and is not listed")
+        if any(not feed.kinds or feed.kinds & ~FEED_KINDS for feed in self.feeds):
+            raise ValueError("a feed has no kind, an unknown one, or one that only the node signs")
+        if self.roles & ~_ROLES:
+            raise ValueError(f"unknown roles {self.roles & ~_ROLES}")
 
     def has(self, role: Role) -> bool:
         """Return whether the member has `role` in this version."""
@@ -169,6 +187,8 @@ class EpochRecord(Record, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse what no registry holds."""
+        if self.suite != SUITE_HPKE_XWING:
+            raise ValueError(f"suite is {self.suite}, expected {SUITE_HPKE_XWING}")
         if not 0 < len(self.validators) <= VALIDATORS_MAX:
             raise ValueError(f"{len(self.validators)} validators, expected 1 to {VALIDATORS_MAX}")
         if not 0 < len(self.committee) <= COMMITTEE_MAX:
@@ -214,7 +234,7 @@ class Registry:
     def __post_init__(self) -> None:
         """Check order and index by id."""
         order = [(record.id, record.from_height) for record in self.members]
-        if order != sorted(set(order)) or len(order) > MEMBERS_MAX:
+        if order != sorted(set(order)) or len(order) > VERSIONS_MAX:
             raise MalformedError("member records must ascend by id and height")
         if [each.epoch for each in self.epochs] != list(range(len(self.epochs))):
             raise MalformedError("epochs must be numbered from 0 without a gap")

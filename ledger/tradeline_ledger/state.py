@@ -11,7 +11,9 @@ from __future__ import annotations
 import enum
 from typing import Final, Protocol, TypeVar
 
+from tradeline_ledger.consent import TERMS, Terms
 from tradeline_ledger.encoding import B16, B32, U8, U16, U32, U64, Codec, Record
+from tradeline_ledger.errors import DamagedError, MalformedError
 
 T = TypeVar("T")
 
@@ -134,9 +136,37 @@ FEED_PREFIX: Final = b"F"
 
 
 def read(view: View, codec: Codec[T], key: bytes) -> T | None:
-    """Return the row under `key`, None if there is none."""
+    """
+    Return the row under `key`, None if there is none.
+
+    Raises:
+        DamagedError: there is one, and it does not decode.
+    """
     value = view.get(key)
-    return None if value is None else codec.decode(value)
+    if value is None:
+        return None
+    try:
+        return codec.decode(value)
+    except MalformedError as error:
+        raise DamagedError(
+            f"state row {key.hex()} is damaged: {error}; restore the store or build it anew"
+        ) from error
+
+
+def read_consent(view: View, consent_id: bytes) -> tuple[ConsentState, Terms] | None:
+    """
+    Return an accepted consent with its terms, None if there is none.
+
+    Raises:
+        DamagedError: there is one, and it does not decode.
+    """
+    row = read(view, CONSENT, consent_key(consent_id))
+    if row is None:
+        return None
+    try:
+        return row, TERMS.decode(row.terms)
+    except MalformedError as error:
+        raise DamagedError(f"terms of consent {consent_id.hex()} are damaged: {error}") from error
 
 
 def count(view: View, key: bytes) -> int:

@@ -66,6 +66,8 @@ KINDS_IMPLEMENTED: Final = frozenset(
 
 NODE_KINDS: Final = (1 << Kind.RELEASED) | (1 << Kind.CUSTODY)
 """What a member's node key may sign: it is the member's feed 0."""
+FEED_KINDS: Final = sum(1 << kind for kind in Kind) & ~NODE_KINDS
+"""What the other feeds may sign."""
 
 
 def kinds_of(*kinds: Kind) -> int:
@@ -129,7 +131,14 @@ class EntryLeaf(Record, frozen=True):
     outcome: U16
     """An `Outcome`: accepted or refused."""
     statement: bytes
+    """Exact bytes of a `Statement`."""
     signature: B64
+    """As in its entry."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no entry holds."""
+        if len(self.statement) > STATEMENT_BYTES_MAX:
+            raise ValueError(f"statement has more than {STATEMENT_BYTES_MAX} bytes")
 
 
 class BlockLeaf(Record, frozen=True):

@@ -180,7 +180,9 @@ def make_batch(
     Raises:
         MalformedError: no events, too many, or a month below `RETAIN_MONTH_MIN`.
     """
-    return _batch(epoch, encode_headers(tags, retain_months, body_hashes), tuple(deposits))
+    headers = encode_headers(tags, retain_months, body_hashes)
+    _check_frame(np.frombuffer(headers, dtype=np.uint8).reshape(-1, HEADER_BYTES), "batch")
+    return _batch(epoch, headers, tuple(deposits))
 
 
 def encode_headers(

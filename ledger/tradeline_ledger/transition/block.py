@@ -8,16 +8,16 @@ chains to the one before and carries the root of the registry from the next heig
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import VerificationError
-from tradeline_ledger.genesis import RULES
-from tradeline_ledger.merkle import leaf_hash
+from tradeline_ledger.genesis import RULES, TIME_MS_MAX
+from tradeline_ledger.merkle import SIZE_MAX, leaf_hash
 from tradeline_ledger.state import HeadState
+from tradeline_ledger.statement import CONTENT_BYTES_MAX, Entry, block_leaf, decode_leaf, entry_leaf
 from tradeline_ledger.statement import BlockLeaf as _BlockLeaf
-from tradeline_ledger.statement import Entry, block_leaf, decode_leaf, entry_leaf
 from tradeline_ledger.transition.apply import apply
 from tradeline_ledger.transition.context import Applied, Context
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from tradeline_ledger.registry import Registry
     from tradeline_ledger.state import View
     from tradeline_ledger.transition.context import Writes
+
+
+HEIGHT_MAX: Final = SIZE_MAX
+"""Engines count heights in signed 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def execute(
 ) -> Executed:
     """Return what `block` does to the state that `view`, `registry` and `head` show."""
     assert block.height > head.height, (block.height, head.height)
-    assert block.time_ms > head.time_ms, (block.time_ms, head.time_ms)
+    assert head.time_ms < block.time_ms <= TIME_MS_MAX, (block.time_ms, head.time_ms)
     overlay, pending = Overlay(view), registry
     placed: list[Placed] = []
     dropped: list[tuple[int, Applied]] = []
@@ -147,19 +151,28 @@ def replay(
         MalformedError: a leaf does not decode.
         VerificationError: the rules lead to another leaf, named by its log index.
     """
+    if not contents or len(leaves) != len(contents) + 1:
+        raise VerificationError(
+            f"leaf {head.size}: a block has one entry at least, a content for each, and a block "
+            f"leaf; got {len(leaves)} leaves and {len(contents)} contents"
+        )
     last = decode_leaf(leaves[-1])
-    if not isinstance(last, _BlockLeaf) or len(contents) != len(leaves) - 1:
-        raise VerificationError("a block ends with one block leaf and has a content an entry")
+    if not isinstance(last, _BlockLeaf):
+        raise VerificationError(f"leaf {head.size + len(contents)} is no block leaf")
     if last.height <= head.height or last.time_ms <= head.time_ms:
         raise VerificationError(
             f"leaf {head.size + len(contents)}: block {last.height} at {last.time_ms} ms does not "
             f"come after block {head.height} at {head.time_ms} ms"
         )
+    if last.height > HEIGHT_MAX or last.time_ms > TIME_MS_MAX:
+        raise VerificationError(f"no block has height {last.height} or time {last.time_ms} ms")
     entries = []
     for offset, (leaf, content) in enumerate(zip(leaves[:-1], contents, strict=True)):
         placed = decode_leaf(leaf)
         if isinstance(placed, _BlockLeaf):
             raise VerificationError(f"leaf {head.size + offset} ends a block within a block")
+        if len(content) > CONTENT_BYTES_MAX:
+            raise VerificationError(f"the content of leaf {head.size + offset} is too long")
         entries.append(encode(Entry(placed.statement, placed.signature, content)))
     executed = execute(
         view, ledger, registry, head, Block(last.height, last.time_ms, tuple(entries))

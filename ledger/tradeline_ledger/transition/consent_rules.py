@@ -111,11 +111,10 @@ def _supersede(view: View, terms: Terms, context: Context) -> Writes | None:
     """Return the rows that end the superseded consent, None if it can't be superseded."""
     if terms.supersedes is None:
         return ()
-    key = state.consent_key(terms.supersedes)
-    old = state.read(view, state.CONSENT, key)
-    if old is None:
+    found = state.read_consent(view, terms.supersedes)
+    if found is None:
         return None
-    parties = TERMS.decode(old.terms)
+    old, parties = found
     if (parties.grantee, parties.second) != (terms.grantee, terms.second):
         return None
     if ConsentStanding(old.standing).ended:
@@ -123,4 +122,4 @@ def _supersede(view: View, terms: Terms, context: Context) -> Writes | None:
     ended = ConsentState(
         old.index, old.terms, ConsentStanding.SUPERSEDED, old.by, old.changes, context.index
     )
-    return ((key, encode(ended)),)
+    return ((state.consent_key(terms.supersedes), encode(ended)),)

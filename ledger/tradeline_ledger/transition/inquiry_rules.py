@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import calendar, state
-from tradeline_ledger.consent import TERMS, Terms
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.inquiry import INQUIRY, Inquiry
 from tradeline_ledger.outcome import Outcome
@@ -14,6 +13,7 @@ from tradeline_ledger.tag import Category
 from tradeline_ledger.transition.context import Ruling
 
 if TYPE_CHECKING:
+    from tradeline_ledger.consent import Terms
     from tradeline_ledger.state import ConsentState, View
     from tradeline_ledger.transition.context import Context, Signed
 
@@ -33,10 +33,10 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
         MalformedError: the content does not decode.
     """
     inquiry = INQUIRY.decode(signed.entry.content)
-    consent = state.read(view, state.CONSENT, state.consent_key(inquiry.consent_id))
-    if consent is None:
+    found = state.read_consent(view, inquiry.consent_id)
+    if found is None:
         return Ruling(Outcome.INQUIRY_CONSENT_UNKNOWN)
-    terms = TERMS.decode(consent.terms)
+    consent, terms = found
     outcome = (
         _check_consent(consent, terms, signed, context)
         or _check_scope(inquiry, terms)

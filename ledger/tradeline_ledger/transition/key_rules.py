@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tradeline_ledger import state
 from tradeline_ledger.errors import SignatureError
-from tradeline_ledger.key import KEY, KEY_CHANGE, KeyChange, changed_record
+from tradeline_ledger.key import KEY, KEY_CHANGE, KEY_CHANGES_MAX, KeyChange, changed_record
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.registry import FEEDS_MAX, VERSIONS_MAX
 from tradeline_ledger.signing import valid_key, verify
-from tradeline_ledger.statement import Kind, kinds_of
+from tradeline_ledger.statement import FEED_KINDS
 from tradeline_ledger.transition.context import Ruling
 
 if TYPE_CHECKING:
     from tradeline_ledger.registry import MemberRecord, Registry
     from tradeline_ledger.state import View
     from tradeline_ledger.transition.context import Context, Signed
-
-_FEED_KINDS: Final = kinds_of(*(set(Kind) - {Kind.RELEASED, Kind.CUSTODY}))
-"""What feeds may sign; the node signs the rest."""
 
 
 def rule(view: View, signed: Signed, context: Context) -> Ruling:
@@ -66,8 +64,11 @@ def _check_change(change: KeyChange, record: MemberRecord, registry: Registry) -
         return Outcome.KEY_WEAK
     if len(set(keys)) != len(keys) or any(registry.has_key(key) for key in keys):
         return Outcome.KEY_REUSED
-    if any(not feed.kinds or feed.kinds & ~_FEED_KINDS for feed in change.added):
+    if any(not feed.kinds or feed.kinds & ~FEED_KINDS for feed in change.added):
         return Outcome.KEY_KINDS_WRONG
     if not (keys or change.ended or replaced.tag_key_hash):
         return Outcome.KEY_WITHOUT_EFFECT
+    feeds = len(present) - len(change.ended) + len(change.added)
+    if feeds > FEEDS_MAX or change.n >= KEY_CHANGES_MAX or len(registry.members) >= VERSIONS_MAX:
+        return Outcome.KEY_TOO_MANY
     return None

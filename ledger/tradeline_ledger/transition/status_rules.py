@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import state
-from tradeline_ledger.consent import STATUS, TERMS, Change, Status, Terms, status_message
+from tradeline_ledger.consent import STATUS, Change, Status, Terms, status_message
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import SignatureError
 from tradeline_ledger.outcome import Outcome
@@ -34,10 +34,10 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     """
     status = STATUS.decode(signed.entry.content)
     key = state.consent_key(status.consent_id)
-    consent = state.read(view, state.CONSENT, key)
-    if consent is None:
+    found = state.read_consent(view, status.consent_id)
+    if found is None:
         return _keep_revoke(view, status, signed, context)
-    terms = TERMS.decode(consent.terms)
+    consent, terms = found
     change = Change(status.change)
     actor = _actor(change, status, terms, signed)
     if actor is None:
