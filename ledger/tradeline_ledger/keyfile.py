@@ -1,5 +1,5 @@
 """
-Key files: a member's secrets, encrypted under a passphrase , one form for every member.
+Key files: a member's secrets, encrypted under a passphrase.
 
     key file         [header bin, sealed bin]
     header           ["tradeline/v1 keyfile", log2_n u8, r u8, p u8, salt b16, nonce b12]
