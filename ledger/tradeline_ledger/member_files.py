@@ -75,6 +75,11 @@ class ClientKeys(Record, frozen=True):
     """Key of the subject linker, the same for all members."""
     tag_key: B32
     """The member's own secret, which the committee knows too."""
+    storage_key: B32
+    """
+    Random secret that nobody else knows and that never changes: vault, journal, drafts and the
+    keyed references of events have keys derived from it.
+    """
 
     def __post_init__(self) -> None:
         """Refuse feeds out of order."""
