@@ -1,0 +1,163 @@
+"""
+The node's own keys, opened: node, note and cosigner key, and the HPKE private key.
+
+They are read from `node.keys` (mode 0600, encrypted under a passphrase) once, at start. Nothing
+here is ever logged or shown.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tradeline_ledger.encoding import encode
+from tradeline_ledger.errors import LedgerError, SealError
+from tradeline_ledger.hpke import PrivateKey
+from tradeline_ledger.keyfile import NONCE_BYTES, SALT_BYTES, open_keyfile, seal_keyfile
+from tradeline_ledger.member_files import NODE_KEYS, NodeKeys
+from tradeline_ledger.registry import MemberRecord
+from tradeline_ledger.signing import SigningKey
+from tradeline_node.errors import KeystoreError
+
+PASSPHRASE_VARIABLE: Final = "TRADELINE_PASSPHRASE_FILE"  # noqa: S105  names a file
+PASSPHRASE_BYTES_MAX: Final = 4096
+FILE_MODE: Final = 0o600
+FOLDER_MODE: Final = 0o700
+_OTHERS: Final = 0o077
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keystore:
+    """A node's opened keys. Its representation shows none of them."""
+
+    member: int
+    node: SigningKey
+    """Receipts, history statements, node-to-node requests; the member's feed 0."""
+    note: SigningKey
+    """Signs checkpoints."""
+    cosigner: SigningKey
+    """Cosigns checkpoints."""
+    hpke: PrivateKey
+    """Opens deposits, release requests and tag keys."""
+
+    def __repr__(self) -> str:
+        return f"Keystore(member={self.member})"
+
+    def check(self, record: MemberRecord, where: Path) -> None:
+        """
+        Accept these keys for the member of `record`.
+
+        Raises:
+            KeystoreError: they are another member's, or not those of the registry.
+        """
+        if self.member != record.id:
+            raise KeystoreError(
+                f"{where} holds the keys of member {self.member}, node.toml says {record.id}; "
+                "put the right file in place"
+            )
+        pairs = (
+            ("node", self.node.public, record.node_key),
+            ("note", self.note.public, record.note_key),
+            ("cosigner", self.cosigner.public, record.cosigner_key),
+            ("HPKE", self.hpke.public.encoded, record.hpke_key),
+        )
+        for what, own, registered in pairs:
+            if own != registered:
+                raise KeystoreError(
+                    f"{where}: the {what} key is not the one of member {record.id} in the "
+                    "registry; use the keystore of this ledger, or post a key change"
+                )
+
+
+def open_keystore(path: Path, passphrase: bytes) -> Keystore:
+    """
+    Return the keys of the file at `path`.
+
+    Raises:
+        KeystoreError: no file, readable by others, a wrong passphrase, or not such a file.
+    """
+    try:
+        mode = path.stat().st_mode
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise KeystoreError(f"keystore {path} can't be read: {error.strerror}") from error
+    if mode & _OTHERS:
+        raise KeystoreError(
+            f"keystore {path} is open to others (mode {mode & 0o777:o}); run chmod 600 {path}"
+        )
+    try:
+        keys = NODE_KEYS.decode(open_keyfile(passphrase, encoded))
+        hpke = PrivateKey.from_bytes(keys.hpke_private)
+    except SealError as error:
+        raise KeystoreError(
+            f"keystore {path} is locked: the passphrase is wrong, or the file was altered; give "
+            f"--passphrase-file or {PASSPHRASE_VARIABLE}"
+        ) from error
+    except LedgerError as error:
+        raise KeystoreError(f"keystore {path} does not decode: {error}") from error
+    return Keystore(
+        keys.member,
+        SigningKey(keys.node_seed),
+        SigningKey(keys.note_seed),
+        SigningKey(keys.cosigner_seed),
+        hpke,
+    )
+
+
+def seal_keystore(keys: NodeKeys, passphrase: bytes) -> bytes:
+    """Return the keystore file of `keys`, with fresh salt and nonce."""
+    salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
+    return seal_keyfile(passphrase, encode(keys), salt, nonce)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """
+    Write a new file that only its owner reads.
+
+    Raises:
+        FileExistsError: there is one already; keys are never overwritten.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_passphrase(file: Path | None, what: str) -> bytes:
+    """
+    Return the passphrase: from `file`, else the file that the environment names, else asked for.
+
+    One newline at its end is not part of it.
+
+    Raises:
+        KeystoreError: the file can't be read or is empty, or there is no terminal to ask on.
+    """
+    named = os.environ.get(PASSPHRASE_VARIABLE)
+    path = file or (Path(named) if named else None)
+    if path is None:
+        if not sys.stdin.isatty():
+            raise KeystoreError(
+                f"{what} needs its passphrase; give --passphrase-file FILE or set "
+                f"{PASSPHRASE_VARIABLE}, since there is no terminal to ask on"
+            )
+        return _checked(getpass.getpass(f"Passphrase of {what}: ").encode(), "the terminal")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise KeystoreError(f"passphrase file {path} can't be read: {error.strerror}") from error
+    return _checked(content.removesuffix(b"\n").removesuffix(b"\r"), str(path))
+
+
+def _checked(passphrase: bytes, where: str) -> bytes:
+    if not 0 < len(passphrase) <= PASSPHRASE_BYTES_MAX:
+        raise KeystoreError(
+            f"the passphrase from {where} has {len(passphrase)} bytes, expected 1 to "
+            f"{PASSPHRASE_BYTES_MAX}"
+        )
+    return passphrase
