@@ -105,7 +105,7 @@ class Report:
 class Binder(Protocol):
     """Ties a reference to a subject: `Filer.check` for one subject."""
 
-    def __call__(self, year: int, ref: bytes) -> bytes:
+    def __call__(self, year: int, ref: bytes, /) -> bytes:
         """Return the check value, 16 bytes, of the event `ref` in a year."""
         ...
 
@@ -189,13 +189,12 @@ def check_event(event: Event, schemas: SchemaSet = SCHEMAS) -> Event:
     except ValueError:
         raise _day_error("occurred_on", event.occurred_on) from None
     schema = schemas.check(event.schema, event.version, event.fields, event.occurred_on)
-    described = schema
-    if schema.corrects:
-        described = schemas.replaced(schema, event.fields) or schema
-    if (event.target is not None) != schema.corrects:
+    corrects = schema.category is None
+    described = (schemas.replaced(schema, event.fields) or schema) if corrects else schema
+    if (event.target is not None) != corrects:
         raise EventError(
             f"{schema.title}: target: got {'one' if event.target else 'none'}, expected "
-            + ("the event that it corrects" if schema.corrects else "none")
+            + ("the event that it corrects" if corrects else "none")
         )
     if event.basis not in described.bases:
         expected = ", ".join(f"{basis} {basis.name.lower()}" for basis in sorted(described.bases))

@@ -124,6 +124,11 @@ def subject_from_json(value: object, current_year: int) -> SubjectId:
             )
 
 
+def subject_to_json(subject: SubjectId) -> dict[str, str]:
+    """Return what `subject_from_json` reads, identifier and all: for a member's own files."""
+    return {"type": subject.id_type.name.lower(), "id": subject.identifier}
+
+
 def normalise(text: str) -> str:
     """Return `text` in Unicode form NFKC and upper case, with only 0-9 and A-Z kept."""
     return _DROPPED.sub("", unicodedata.normalize("NFKC", text).upper())

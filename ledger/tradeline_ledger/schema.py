@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from operator import itemgetter
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final
 
@@ -285,7 +286,11 @@ class _Checker:
         self._checked = [
             (index, item) for index, item in enumerate(schema.fields) if item.kind.checks
         ]
-        self._rules = [(rule, [place[name] for name in rule.reads]) for rule in schema.rules]
+        # A rule reads two fields or more, so the getter returns a tuple.
+        self._rules = [
+            (rule.broken, itemgetter(*[place[name] for name in rule.reads]))
+            for rule in schema.rules
+        ]
 
     def check(self, values: Any, occurred_on: str) -> None:
         """Raise `EventError` at the first field or rule that is broken."""
@@ -301,8 +306,8 @@ class _Checker:
                     raise EventError(f"{self.schema.title}: field {item.name}: {error}") from None
         if self._rules:
             places = (*values, occurred_on)
-            for rule, reads in self._rules:
-                broken = rule.broken(*[places[index] for index in reads])
+            for breaks, read in self._rules:
+                broken = breaks(*read(places))
                 if broken is not None:
                     raise EventError(f"{self.schema.title}: {broken}")
 

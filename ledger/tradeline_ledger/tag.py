@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LINKER_KEY_BYTES: Final = 32
 TAG_KEY_BYTES: Final = 32
 CACHED_SUBJECTS_MAX: Final = 1 << 17
-"""Subject-years that a `Filer` remembers before it starts anew, about 40 MiB."""
+"""Subject-years that a `Filer` remembers before it starts anew, about 50 MiB."""
 
 _LINK_NAME = "tradeline/v1 link"
 _YEAR = label("year")

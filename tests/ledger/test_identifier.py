@@ -22,6 +22,7 @@ from tradeline_ledger.identifier import (
     parse_identifier,
     resident_id,
     subject_from_json,
+    subject_to_json,
     uscc,
 )
 
@@ -221,9 +222,10 @@ def test_identifier_is_not_in_the_representation() -> None:
 
 
 def test_subject_of_a_line_is_read() -> None:
-    assert subject_from_json({"type": "lei", "id": "213800KUD8LAJWSQ9D15"}, YEAR) == SubjectId(
-        IdType.LEI, "", "213800KUD8LAJWSQ9D15"
-    )
+    line = {"type": "lei", "id": "213800KUD8LAJWSQ9D15"}
+    subject = subject_from_json(line, YEAR)
+    assert subject == SubjectId(IdType.LEI, "", "213800KUD8LAJWSQ9D15")
+    assert subject_to_json(subject) == line
 
 
 @pytest.mark.parametrize(
