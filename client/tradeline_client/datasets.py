@@ -18,13 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tradeline_ledger.errors import LedgerError
+from tradeline_client.errors import ClientError
 
 DOWNLOAD_TIMEOUT_S: Final = 600
 
 
-class DatasetError(LedgerError):
+class DatasetError(ClientError):
     """A data set can't be had, or is not the one that is pinned."""
+
+    code = "dataset-unusable"
 
 
 @dataclass(frozen=True, slots=True)
