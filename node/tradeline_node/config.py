@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -214,7 +215,7 @@ def encode_config(values: Mapping[str, Any]) -> str:
             lines += ["", f"[{section}]"]
         for key in keys:
             value = values[key]
-            text = str(value) if isinstance(value, int) else f'"{value}"'
+            text = json.dumps(value, ensure_ascii=False)  # of texts and numbers it is TOML, too
             lines.append(f"{key.partition('.')[2]} = {text}  # {_FIELDS[key].metadata['about']}")
     return "\n".join(lines) + "\n"
 

@@ -5,9 +5,13 @@ Exceptions raised by `tradeline_node`.
   * ConfigError             a configuration that can't be used; says file, key and what to write
   * KeystoreError           node.keys does not open, or holds the keys of somebody else
   * StoreError              a store can't be opened or failed; it takes no further writes
+    * StoreDamagedError     what a store holds is damaged; says which record and where a whole copy is
+  * AbsentError             the log has no such leaf, content, height or size
   * EngineError             the ordering engine halted
+  * BusyError               a queue is full; try again later
   * RequestError            a request that the node does not fulfil, with the code of its problem
-  * PublishError            a peer's lines can't be used
+  * PublishError            a checkpoint can't be signed
+  * PeerError               another node does not answer, or answers what can't be used
 
 What the ledger package raises about bytes from outside passes through as it is.
 """
@@ -33,8 +37,20 @@ class StoreError(NodeError):
     """A store can't be opened, or failed while writing and takes no further writes."""
 
 
+class StoreDamagedError(StoreError):
+    """A store holds what it never wrote, or lacks what it did; the message says where."""
+
+
+class AbsentError(NodeError):
+    """The log has no such leaf, content, height or size; nothing is wrong with the node."""
+
+
 class EngineError(NodeError):
     """The ordering engine halted; nothing more is acknowledged until the node restarts."""
+
+
+class BusyError(NodeError):
+    """A queue is full. What was offered was not taken; offer it again later."""
 
 
 class RequestError(NodeError):
@@ -53,4 +69,8 @@ class RequestError(NodeError):
 
 
 class PublishError(NodeError):
-    """A peer's lines don't verify, or contradict what this node computed."""
+    """A checkpoint can't be signed; the node signs nothing more until the operator acts."""
+
+
+class PeerError(NodeError):
+    """Another node does not answer, or its answer does not verify."""
