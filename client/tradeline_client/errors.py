@@ -2,6 +2,7 @@
 Exceptions raised by `tradeline_client`.
 
 * ClientError
+  * FileError               a file that was named is missing or is not what it should be
   * FolderError             a client folder, profile or keystore that can't be used
   * StoreError              journal or vault can't be read or written
   * JournalConflictError    the ledger holds statements of this key that this folder did not sign
@@ -47,6 +48,12 @@ class ClientError(Exception):
         """Return what happened, and what to do about it."""
         said = super().__str__()
         return f"{said}; {self.remedy}" if self.remedy else said
+
+
+class FileError(ClientError):
+    """A file that was named is missing, or is not what it should be."""
+
+    code = "file-unusable"
 
 
 class FolderError(ClientError):
