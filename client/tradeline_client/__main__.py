@@ -1,0 +1,5 @@
+"""`python -m tradeline_client` is the command `tradeline`."""
+
+from tradeline_client.cli import main
+
+main()

@@ -1,0 +1,26 @@
+"""
+The command `tradeline`: what lenders, contributors and auditors type.
+
+`main` puts the one command together from the entry points of the group `tradeline.commands`, with
+which a node registers its own; groups of one name are merged. Exit codes: 0 done, 1 failed,
+2 usage, 3 verification failed.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from tradeline_client.cli import audit, ledger
+from tradeline_client.cli.command import main
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="tradeline",
+    help="A shared credit ledger: submit, consent, read, verify, audit.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ledger.register(app)
+audit.register(app)
