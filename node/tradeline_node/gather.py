@@ -1,0 +1,108 @@
+"""The signature lines of several validators under one checkpoint, verified one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tradeline_ledger.checkpoint import decode_checkpoint
+from tradeline_ledger.cosignature import cosigner_name, verify_cosignatures
+from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.note import (
+    KeyType,
+    Note,
+    Signature,
+    VerifierKey,
+    decode_note,
+    encode_note,
+    verify_note,
+)
+from tradeline_ledger.registry import MemberRecord, quorum
+from tradeline_node.errors import PeerError
+
+if TYPE_CHECKING:
+    from tradeline_node.publish import Target
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLines:
+    """What one validator signed, its two lines verified."""
+
+    member: int
+    size: int
+    root: bytes
+    text: str
+    signature: Signature
+    """By its note key."""
+    cosignature: Signature
+    """By its cosigner key."""
+    note: bytes
+    """As it was served."""
+
+
+def read_lines(note: bytes, record: MemberRecord, origin: str) -> MemberLines:
+    """
+    Return the lines of the member of `record` in a note that it serves.
+
+    Raises:
+        PeerError: no note of this log, or not signed and cosigned by that member.
+    """
+    try:
+        decoded = decode_note(note)
+        checkpoint = decode_checkpoint(decoded.text)
+        if checkpoint.origin != origin:
+            raise PeerError(f"member {record.id} serves the log {checkpoint.origin}, not {origin}")
+        if record.note_key is None or record.cosigner_key is None:
+            raise PeerError(f"member {record.id} has no note or cosigner key in the registry")
+        key = VerifierKey(origin, KeyType.NOTE, record.note_key)
+        name = cosigner_name(origin, record.id)
+        cosigner = VerifierKey(name, KeyType.COSIGNATURE, record.cosigner_key)
+        verify_note(decoded, [key])
+        if not verify_cosignatures(decoded, [cosigner]):
+            raise PeerError(f"member {record.id} serves a checkpoint without its cosignature")
+    except LedgerError as error:
+        raise PeerError(f"member {record.id} serves lines that don't verify: {error}") from error
+    return MemberLines(
+        record.id,
+        checkpoint.size,
+        checkpoint.root,
+        decoded.text,
+        _line(decoded, key),
+        _line(decoded, cosigner),
+        note,
+    )
+
+
+@dataclass(slots=True)
+class Gathered:
+    """Lines under one checkpoint, all with the root that was computed here."""
+
+    target: Target
+    root: bytes
+    """As it was computed here."""
+    validators: tuple[int, ...]
+    """Of the epoch at the target's height."""
+    lines: dict[int, MemberLines] = field(default_factory=dict)
+    """By member id."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether a quorum of the validators cosigned."""
+        return len(self.lines) >= quorum(len(self.validators))
+
+    def note(self, first: int, lines_max: int) -> bytes:
+        """
+        Return the checkpoint with its lines, the note key of member `first` before the others.
+
+        Every cosignature is in it, and as many note signatures as `lines_max` allows.
+        """
+        members = sorted(self.lines, key=lambda member: (member != first, member))
+        signatures = [self.lines[member].signature for member in members]
+        cosignatures = [self.lines[member].cosignature for member in sorted(self.lines)]
+        room = max(1, lines_max - len(cosignatures))
+        text = self.lines[members[0]].text
+        return encode_note(Note(text, (*signatures[:room], *cosignatures)))
+
+
+def _line(note: Note, key: VerifierKey) -> Signature:
+    return next(each for each in note.signatures if (each.name, each.key_id) == (key.name, key.id))

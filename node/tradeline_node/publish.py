@@ -1,0 +1,407 @@
+"""
+Publishing: this node's signatures on checkpoints, and the newest checkpoint with a quorum.
+
+All validators must sign at the same sizes to make a quorum, and not at every block. So a block is
+a candidate if it is the first one of its slot of block time, which all nodes see alike, or if it
+changes the registry; and when no block comes for the length of a slot, the head is one. A node
+signs only (size, root) that it computed itself, once, and stores its lines before it serves them.
+It asks every other validator for its lines at those sizes; a signature under another root is
+evidence, kept, and shown in the node's health (FORMATS.md, section 9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint, origin_of
+from tradeline_ledger.cosignature import cosign, cosigner_name
+from tradeline_ledger.note import Note, encode_note, sign_note
+from tradeline_ledger.registry import MemberRecord
+from tradeline_ledger.statement import BlockLeaf, decode_leaf
+from tradeline_node.errors import NodeError, PeerError, PublishError
+from tradeline_node.gather import Gathered, MemberLines, read_lines
+from tradeline_node.published import OwnLines, PeerEvidence, PublishedStore
+from tradeline_node.pulse import Pulse
+from tradeline_node.registry_step import change_heights, make_step
+
+if TYPE_CHECKING:
+    from tradeline_ledger.transition import Executed
+    from tradeline_node.config import PublishSection
+    from tradeline_node.keystore import Keystore
+    from tradeline_node.logs import Log
+    from tradeline_node.metrics import Metrics
+    from tradeline_node.peers import PeerClient
+    from tradeline_node.store import LedgerStore
+
+CANDIDATES_MAX: Final = 8
+"""Unsigned candidates that are kept; a node that is further behind signs the newest only."""
+LINES_CACHED_MAX: Final = 64
+STEPS_RESUMED_MAX: Final = 1 << 20
+NOTE_BYTES_MAX: Final = 4096
+"""Of a peer's answer: one text, two lines."""
+WAIT_MS: Final = 2000
+"""How long a peer is asked to wait until it has signed a size."""
+RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+NOTE_LINES_MAX: Final = 100
+"""Go's reader of notes stops there."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """The end of a block, at which validators sign."""
+
+    size: int
+    height: int
+    forced: bool = False
+    """The block changes the registry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint with a quorum of cosignatures."""
+
+    size: int
+    height: int
+    note: bytes
+    etag: str
+    """Quoted, for the ETag header."""
+
+
+class Publisher:
+    """
+    Signs and gathers, in one event loop; `committed` is called by the engine's thread.
+
+    The newest checkpoint with a quorum is `newest`, None before the first.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        published: PublishedStore,
+        keystore: Keystore,
+        *,
+        peers: PeerClient,
+        settings: PublishSection,
+        metrics: Metrics,
+        log: Log,
+        clock_s: Callable[[], float] = time.time,
+    ) -> None:
+        """Start from what the node has signed already; nothing is signed before `run`."""
+        self._store, self._published, self._keys = store, published, keystore
+        self._peers, self._settings, self._metrics, self._log = peers, settings, metrics, log
+        self._clock_s = clock_s
+        self._origin = origin_of(store.ledger.ledger_id)
+        head = store.head
+        self._slot = head.time_ms // settings.slot_ms
+        self._registry_root = store.registry.root
+        self._head = Target(head.size, head.height)
+        self._candidates: deque[Target] = deque(maxlen=CANDIDATES_MAX)
+        self._forced: list[Target] = []
+        self._lock = threading.Lock()
+        self._wake = Pulse()
+        self.signed = Pulse()
+        """Fires when this node has signed something."""
+        self.advanced = Pulse()
+        """Fires when `newest` has changed."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._own: dict[int, OwnLines] = {}
+        newest = published.newest()
+        self._signed_size = newest.size if newest else 0
+        self._signed_time_s = newest.time_s if newest else 0
+        self._gathered: dict[int, Gathered] = {}
+        self._behind_since: float | None = None
+        self._evidence = len(published.evidence())
+        self.newest: Published | None = None
+        self.failure = ""
+        """Why nothing is signed any more; empty while all is well."""
+        self.peer_failures: dict[int, str] = {}
+        """Why a peer's lines are missing, by member id; without those that answer."""
+
+    def committed(self, executed: Executed) -> None:
+        """Take note of a block that the store has committed."""
+        if not executed.leaves:
+            return
+        head, root = executed.head, executed.registry.root
+        slot = head.time_ms // self._settings.slot_ms
+        forced = root != self._registry_root
+        with self._lock:
+            self._head = Target(head.size, head.height, forced)
+            if forced:
+                self._forced.append(self._head)
+            elif slot != self._slot:
+                self._candidates.append(self._head)
+        self._slot, self._registry_root = slot, root
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._wake.fire)
+
+    async def run(self) -> None:
+        """Sign and gather until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            await asyncio.to_thread(self._resume)
+        except NodeError as error:
+            self._fail(error)
+            return
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sign_always())
+            for member in self._store.registry.epoch.validators:
+                if member != self._keys.member:
+                    tasks.create_task(self._follow(member))
+
+    async def lines(self, size: int, wait_ms: int = 0) -> OwnLines | None:
+        """Return what this node signed at `size`, None if nothing; waits while it may come."""
+        deadline = time.monotonic() + wait_ms / 1000
+        while size > self._signed_size and not self.failure:
+            left = deadline - time.monotonic()
+            if left <= 0 or not await self.signed.wait(left):
+                return None
+        if size in self._own:
+            return self._own[size]
+        return await asyncio.to_thread(self._published.own, size)
+
+    def steps(self, from_height: int, count: int) -> list[tuple[int, bytes]]:
+        """Return up to `count` registry steps from a height on, as (height, step)."""
+        return self._published.steps(from_height, count)
+
+    def evidence(self) -> list[PeerEvidence]:
+        """Return the evidence against other validators."""
+        return self._published.evidence()
+
+    @property
+    def evidence_count(self) -> int:
+        """How many signatures under another root are kept."""
+        return self._evidence
+
+    def behind_s(self) -> float:
+        """Return for how long leaves have waited for a checkpoint with a quorum, seconds."""
+        covered = self.newest.size if self.newest else 0
+        if self._head.size <= covered or self._behind_since is None:
+            return 0.0
+        return time.monotonic() - self._behind_since
+
+    def _resume(self) -> None:
+        """Take up what was signed last, and registry steps that lack their checkpoint."""
+        newest = self._published.newest()
+        if newest is not None and newest.size <= self._store.head.size:
+            self._start_from(newest.size)
+        have = {height for height, _ in self._published.steps(0, STEPS_RESUMED_MAX)}
+        for height in change_heights(self._store.registry):
+            if height not in have:
+                size = self._store.block_end(height)
+                self._published.keep(size)
+                if size <= self._signed_size:
+                    self._start_from(size, forced=True)
+                else:
+                    self._forced.append(Target(size, height, forced=True))
+
+    def _start_from(self, size: int, *, forced: bool = False) -> None:
+        """Gather again for a size of the past, with the own lines if there are any."""
+        block = decode_leaf(self._store.leaf(size - 1))
+        if not isinstance(block, BlockLeaf):
+            raise PublishError(
+                f"size {size}, which was signed, does not end on a block; the ledger store is "
+                "another one than it was: restore it, or run `tradeline node doctor --deep`"
+            )
+        target = Target(size, block.height, forced)
+        gathered = self._gather(target, self._store.root(size))
+        own = self._published.own(size)
+        if own is None:
+            return
+        if own.root != gathered.root:
+            raise PublishError(
+                f"size {size} was signed with root {own.root.hex()}, the store has "
+                f"{gathered.root.hex()}: restore the store, or run `tradeline node doctor --deep`"
+            )
+        self._own[size] = own
+        self._take(target, read_lines(own.note, self._member(target), self._origin))
+
+    def _gather(self, target: Target, root: bytes) -> Gathered:
+        validators = self._store.registry.epoch_at(target.height).validators
+        return self._gathered.setdefault(target.size, Gathered(target, root, validators))
+
+    async def _sign_always(self) -> None:
+        while True:
+            due = self._due(idle=False)
+            if not due:
+                waits = self._head.size > self._signed_size
+                slot_s = self._settings.slot_ms / 1000
+                woken = await self._wake.wait(slot_s if waits else None)
+                due = self._due(idle=not woken)
+            if not due:
+                continue
+            self._behind_since = self._behind_since or time.monotonic()
+            try:
+                lines = await asyncio.to_thread(self._sign, due)
+            except NodeError as error:
+                self._fail(error)
+                return
+            for each, target in zip(lines, due, strict=True):
+                self._remember(each, target)
+            self.signed.fire()
+
+    def _fail(self, error: NodeError) -> None:
+        self.failure = str(error)
+        self._log.error("signing of checkpoints ended", reason=self.failure)
+        self.signed.fire()
+
+    def _due(self, *, idle: bool) -> list[Target]:
+        with self._lock:
+            due = {*self._candidates, *(t for t in self._forced if t.size > self._signed_size)}
+            self._candidates.clear()
+            if idle:
+                due.add(self._head)
+        return sorted(each for each in due if each.size > self._signed_size)
+
+    def _sign(self, due: list[Target]) -> list[OwnLines]:
+        """Sign and cosign the targets, ascending, and make the lines durable."""
+        lines = []
+        time_s = max(int(self._clock_s()), self._signed_time_s)
+        name = cosigner_name(self._origin, self._keys.member)
+        for target in due:
+            self._check_keys(target.height)
+            root = self._store.root(target.size)
+            text = encode_checkpoint(Checkpoint(self._origin, target.size, root))
+            signatures = (
+                sign_note(text, self._origin, self._keys.note),
+                cosign(text, name, self._keys.cosigner, time_s),
+            )
+            note = encode_note(Note(text, signatures))
+            lines.append(OwnLines(target.size, root, time_s, note, target.forced))
+        self._published.add(lines, self._settings.kept_lines)
+        self._signed_time_s = time_s
+        return lines
+
+    def _check_keys(self, height: int) -> None:
+        record = self._store.registry.member_at(self._keys.member, height)
+        own = (self._keys.note.public, self._keys.cosigner.public)
+        if record is None or (record.note_key, record.cosigner_key) != own:
+            raise PublishError(
+                f"note or cosigner key of node.keys is not in force at height {height}; put the "
+                "keystore with the keys of the registry in place and restart"
+            )
+
+    def _remember(self, lines: OwnLines, target: Target) -> None:
+        self._own[lines.size] = lines
+        for size in sorted(self._own)[:-LINES_CACHED_MAX]:
+            del self._own[size]
+        self._signed_size = max(self._signed_size, lines.size)
+        self._gather(target, lines.root)
+        self._take(target, read_lines(lines.note, self._member(target), self._origin))
+
+    async def _follow(self, member: int) -> None:
+        """Ask one validator for its lines, always for the newest size signed here."""
+        failures = 0
+        while True:
+            target = self._wanted(member)
+            if target is None:
+                await self.signed.wait()
+                continue
+            try:
+                await self._ask(member, target)
+                failures = 0
+                self._metrics.peer_up.labels(str(member)).set(1)
+                self.peer_failures.pop(member, None)
+            except PeerError as error:
+                self._metrics.peer_up.labels(str(member)).set(0)
+                if str(error) != self.peer_failures.get(member):
+                    self._log.warning("no lines of a peer", peer=member, reason=str(error))
+                self.peer_failures[member] = str(error)
+                await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
+                failures += 1
+
+    def _wanted(self, member: int) -> Target | None:
+        """Return the newest target without that member's lines, or one of the registry."""
+        newest = max(self._gathered, default=0)
+        for size in sorted(self._gathered):
+            gathered = self._gathered[size]
+            wanted = size == newest or (gathered.target.forced and not gathered.complete)
+            if wanted and member not in gathered.lines:
+                return gathered.target
+        return None
+
+    async def _ask(self, member: int, target: Target) -> None:
+        record = self._member(target, member)
+        answer = await self._peers.request(
+            record,
+            f"/cosignature/{target.size}?wait_ms={WAIT_MS}",
+            bytes_max=NOTE_BYTES_MAX,
+            wait_s=WAIT_MS / 1000,
+        )
+        if answer.status != 200:  # noqa: PLR2004  HTTP
+            raise PeerError(
+                f"member {member} answers {answer.status} for size {target.size}: it has not "
+                "signed it"
+            )
+        try:
+            lines = read_lines(answer.body, record, self._origin)
+        except PeerError:
+            self._metrics.verify_failures.labels("cosignature").inc()
+            raise
+        self._metrics.peer_size.labels(str(member)).set(lines.size)
+        self._take(target, lines)
+
+    def _take(self, target: Target, lines: MemberLines) -> None:
+        """Add verified lines to what is gathered; make the checkpoint once there is a quorum."""
+        gathered = self._gathered.get(target.size)
+        if gathered is None:  # a newer one has its quorum meanwhile
+            return
+        if lines.size != target.size:
+            raise PeerError(
+                f"member {lines.member} answers with size {lines.size}, asked for {target.size}"
+            )
+        if lines.root != gathered.root:
+            self._keep_evidence(lines, gathered.root)
+            raise PeerError(
+                f"member {lines.member} signed another root of size {lines.size}; one of both "
+                "nodes computed wrongly or was altered: run `tradeline node doctor --deep --peers`"
+            )
+        gathered.lines[lines.member] = lines
+        if gathered.complete:
+            self._publish(gathered)
+
+    def _keep_evidence(self, lines: MemberLines, root: bytes) -> None:
+        time_s = int(self._clock_s())
+        evidence = PeerEvidence(lines.member, lines.size, root, lines.note, time_s)
+        self._published.add_evidence(evidence)
+        self._evidence = len(self._published.evidence())
+        self._metrics.verify_failures.labels("root").inc()
+        self._log.error("a peer signed another root", peer=lines.member, size=lines.size)
+
+    def _publish(self, gathered: Gathered) -> None:
+        target = gathered.target
+        note = gathered.note(self._keys.member, NOTE_LINES_MAX)
+        if target.forced:
+            self._keep_step(target, note)
+        if self.newest is not None and target.size < self.newest.size:
+            return
+        first = self.newest is None or target.size > self.newest.size
+        etag = f'"{target.size}-{hashlib.sha256(note).hexdigest()[:16]}"'
+        self.newest = Published(target.size, target.height, note, etag)
+        for size in [each for each in self._gathered if each < target.size]:
+            old = self._gathered[size]
+            if old.complete or not old.target.forced:
+                del self._gathered[size]
+        if first:
+            self._behind_since = None if target.size >= self._head.size else time.monotonic()
+            self._metrics.checkpoint_size.set(target.size)
+            self.advanced.fire()
+
+    def _keep_step(self, target: Target, note: bytes) -> None:
+        self._published.add_step(
+            target.height, make_step(self._store, target.height, note, target.size)
+        )
+        with self._lock:
+            self._forced = [each for each in self._forced if each.height != target.height]
+
+    def _member(self, target: Target, member: int | None = None) -> MemberRecord:
+        number = self._keys.member if member is None else member
+        record = self._store.registry.member_at(number, target.height)
+        assert record is not None, number
+        return record
