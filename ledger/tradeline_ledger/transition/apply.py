@@ -53,7 +53,7 @@ _RULES: Final[dict[Kind, Callable[[View, Signed, Context], Ruling]]] = {
     Kind.MARK: mark_rules.rule,
     Kind.KEY: key_rules.rule,
 }
-_ROLES: Final = {
+ROLES: Final = {
     Kind.SUBMISSION: Role.CONTRIBUTOR,
     Kind.CONSENT: Role.READER,
     Kind.INQUIRY: Role.READER,
@@ -175,7 +175,7 @@ def _rule(view: View, signed: Signed, context: Context) -> Ruling:
         ruling = _RULES[kind](view, signed, context)
     except MalformedError:
         return Ruling(Outcome.CONTENT_MALFORMED)
-    role = _ROLES.get(kind)
+    role = ROLES.get(kind)
     if role is not None and not signed.member.has(role):
         return Ruling(Outcome.ROLE_MISSING)
     return ruling
