@@ -156,6 +156,12 @@ def inclusion_paths(indexes: Sequence[int], size: int, read: ReadNodes) -> list[
     return _read_plans([_path_plan(index, size, 0) for index in indexes], read)
 
 
+def path_root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
+    """Return the root that the path of `leaf`, a leaf hash, leads to; of our own making."""
+    assert 0 <= index < size, (index, size)
+    return _climb(leaf, path, index, (index ^ (size - 1)).bit_length())
+
+
 def consistency_path(old_size: int, new_size: int, read: ReadNodes) -> list[bytes]:
     """Return RFC 6962's PROOF(old_size, D[new_size]) from a stored tree; 0 < old <= new."""
     assert 0 < old_size <= new_size <= SIZE_MAX, (old_size, new_size)
@@ -245,6 +251,26 @@ def verify_consistency(
                 f"path from size {old_size} to {new_size} leads to {what} root {computed.hex()}, "
                 f"expected {root.hex()}"
             )
+
+
+def prefix_root(old_size: int, new_size: int, path: Sequence[bytes]) -> bytes | None:
+    """
+    Return the root that a consistency path implies for its first `old_size` leaves.
+
+    None where it has another length, or implies none: of a complete subtree (`old_size` a power of
+    two) it leaves the root out. `verify_consistency` with this root and the larger tree's tells
+    whether that tree really began so.
+    """
+    if not 0 < old_size < new_size <= SIZE_MAX or old_size.bit_count() == 1:
+        return None
+    if len(path) != _consistency_hashes(old_size, new_size):
+        return None
+    level = _trailing_zeros(old_size)
+    index = (old_size - 1) >> level
+    inner = (index ^ ((new_size - 1) >> level)).bit_length()
+    seed, *siblings = path
+    left = [sibling for step, sibling in enumerate(siblings) if step >= inner or index >> step & 1]
+    return _climb(seed, left, 0, 0)
 
 
 class Frontier:

@@ -35,6 +35,7 @@ from tradeline_ledger.merkle import (
     node_hash,
     path_at,
     path_of,
+    prefix_root,
     root_nodes,
     root_of,
     verify_consistency,
@@ -371,3 +372,12 @@ def test_frontier_starts_in_mid_log(store: Store) -> None:
         for leaf in LEAVES[size:]:
             frontier.append(leaf)
         assert (frontier.size, frontier.root) == (SIZE_TRIED_MAX, mth(0, SIZE_TRIED_MAX))
+
+
+def test_prefix_root_is_what_a_consistency_path_starts_from() -> None:
+    for new in range(2, 21):
+        for old in range(1, new):
+            path = rfc_proof(old, 0, new)
+            implied = prefix_root(old, new, path)
+            assert implied == (None if old.bit_count() == 1 else mth(0, old))
+            assert prefix_root(old, new, [*path, mth(0, 1)]) is None
