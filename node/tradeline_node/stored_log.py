@@ -53,9 +53,9 @@ class StoredLog(abc.ABC):
         """Return the row under `key`; see `tradeline_ledger.state.View`."""
         return self._database.get(key)
 
-    def iterate(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows whose keys begin with `prefix`, ascending."""
-        return self._database.iterate(prefix)
+    def iterate(self, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows whose keys begin with `prefix`, ascending, from key `start` on."""
+        return self._database.iterate(prefix, start)
 
     # Leaves and contents
 
