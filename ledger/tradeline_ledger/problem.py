@@ -202,6 +202,13 @@ _ROWS: Final = (
         "Use a method of the Allow header.",
     ),
     Code(
+        "request-timeout",
+        408,
+        "Request took too long",
+        "The body did not arrive in the time that the node allows.",
+        "Send it again, on a faster line or in smaller parts.",
+    ),
+    Code(
         "size-ahead",
         409,
         "Log is not that large here",
@@ -340,6 +347,21 @@ _ROWS: Final = (
         "Year keys do not match the consent",
         "The year keys and the salt do not open the commitments of the consent.",
         "Use salt and year keys of that consent, for all years of the inquiry.",
+    ),
+    Code(
+        "release-tag-wrong",
+        422,
+        "Inquiry is filed under a wrong tag",
+        "The inquiry's own tag is none of the reader's tags for the subject, so that nobody who "
+        "reads the subject's history would see it.",
+        "Post a new inquiry with the tag that the client library derives.",
+    ),
+    Code(
+        "release-scope-wide",
+        422,
+        "Scope is too wide",
+        "Members, categories and year keys of the inquiry make more tags than one scope may have.",
+        "Post an inquiry for fewer years, categories or contributors.",
     ),
     Code(
         "release-consent-ended",
