@@ -11,6 +11,7 @@ Exceptions raised by `tradeline_ledger`.
     * ConsistencyError      two tree heads are not of one log
     * PolicyError           too few of the signers that the caller trusts
     * SealError             a sealed message, body or deposit does not open, or is not what was committed to
+      * UnopenedError       no t of the shares that came open some bodies; says which
     * IncompleteError       a report lacks something that its history statements count
   * DamagedError            a stored row is not what was written: the store is at fault, nobody else
 
@@ -66,3 +67,12 @@ class IncompleteError(VerificationError):
 
 class DamagedError(LedgerError):
     """A row of the state does not decode: the store that it was read from is damaged."""
+
+
+class UnopenedError(SealError):
+    """Shares came for some bodies and no threshold of them combines to the key."""
+
+    def __init__(self, message: str, events: tuple[tuple[int, int], ...]) -> None:
+        """Take the events, each its log index and position, ascending."""
+        super().__init__(message)
+        self.events = events

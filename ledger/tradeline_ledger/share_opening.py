@@ -1,0 +1,111 @@
+"""
+Body keys from the shares of committee members (docs/formats.md, sections 4 and 7).
+
+Any t right shares of a key combine to it; which shares are right only the commitment in the body
+tells. So t members are combined for all bodies at once, and where the commitment differs, other t.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
+
+from tradeline_ledger.errors import MalformedError
+from tradeline_ledger.hashing import HASH_BYTES, digest
+from tradeline_ledger.sharing import SHARE_BYTES, combine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tradeline_ledger.history import EventId
+    from tradeline_ledger.registry import EpochRecord
+    from tradeline_ledger.release import EntryShares
+
+SUBSETS_MAX: Final = 4368
+"""Sets of members tried for one body: all sets of 11 of 16."""
+
+_Place = tuple[int, int]
+"""Log index and position of an event."""
+
+
+def open_keys(
+    bodies: Sequence[tuple[EventId, bytes]],
+    payloads: Mapping[int, Sequence[EntryShares]],
+    epochs: Sequence[EpochRecord],
+) -> dict[EventId, bytes]:
+    """
+    Return the 32-byte key of each body that the shares open; the others are left out.
+
+    `bodies` are events with their bodies, `payloads` what each committee member, by member id,
+    answered. A member that answered twice for one event, or with an epoch that it had no part in,
+    counts for nothing there.
+    """
+    held = {
+        validator: _shares(payload, validator, epochs)
+        for validator, payload in sorted(payloads.items())
+    }
+    groups: dict[tuple[int, tuple[int, ...]], list[tuple[EventId, bytes]]] = {}
+    for event, body in bodies:
+        place = (event.index, event.position)
+        named = {v: shares[place] for v, shares in held.items() if place in shares}
+        for epoch in sorted({epoch for epoch, _ in named.values()}):
+            holders = tuple(v for v, (number, _) in named.items() if number == epoch)
+            groups.setdefault((epoch, holders), []).append((event, body))
+    keys: dict[EventId, bytes] = {}
+    for (number, holders), group in groups.items():
+        closed = [each for each in group if each[0] not in keys]
+        keys |= _open_group(closed, holders, held, epochs[number])
+    return keys
+
+
+def _open_group(
+    closed: list[tuple[EventId, bytes]],
+    holders: tuple[int, ...],
+    held: Mapping[int, Mapping[_Place, tuple[int, bytes]]],
+    epoch: EpochRecord,
+) -> dict[EventId, bytes]:
+    """Try sets of `holders`, all of whom hold shares of `closed`, until every key is found."""
+    keys: dict[EventId, bytes] = {}
+    for tried, members in enumerate(combinations(holders, epoch.threshold)):
+        if not closed or tried == SUBSETS_MAX:
+            break
+        shares = {
+            _position(epoch, member): b"".join(
+                held[member][event.index, event.position][1] for event, _ in closed
+            )
+            for member in members
+        }
+        combined = combine(shares, epoch.threshold)
+        still: list[tuple[EventId, bytes]] = []
+        for place, (event, body) in enumerate(closed):
+            key = combined[place * SHARE_BYTES : (place + 1) * SHARE_BYTES]
+            if digest("body-key", key) == body[:HASH_BYTES]:
+                keys[event] = key
+            else:
+                still.append((event, body))
+        closed = still
+    return keys
+
+
+def _shares(
+    payload: Iterable[EntryShares], validator: int, epochs: Sequence[EpochRecord]
+) -> dict[_Place, tuple[int, bytes]]:
+    """Return epoch and share of each event that a member answered for."""
+    shares: dict[_Place, tuple[int, bytes]] = {}
+    for entry in payload:
+        if entry.epoch >= len(epochs) or epochs[entry.epoch].position(validator) is None:
+            continue
+        for each in entry.shares:
+            place = (entry.index, each.position)
+            if place in shares:
+                raise MalformedError(
+                    f"member {validator} answered twice for event {place[0]}/{place[1]}"
+                )
+            shares[place] = (entry.epoch, each.share)
+    return shares
+
+
+def _position(epoch: EpochRecord, member: int) -> int:
+    position = epoch.position(member)
+    assert position is not None, (epoch.epoch, member)
+    return position
