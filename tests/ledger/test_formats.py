@@ -26,7 +26,7 @@ def labels_in_the_code() -> set[str]:
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             place = PLACE_OF_THE_NAME.get(name, len(node.args))
             given = node.args[place] if place < len(node.args) else None
-            if isinstance(given, ast.Constant):
+            if isinstance(given, ast.Constant) and isinstance(given.value, str):
                 found.add(given.value)
     return found
 
