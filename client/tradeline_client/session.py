@@ -1,0 +1,160 @@
+"""
+What the flows of one client share: its folder, keys and stores, and what it trusts by now.
+
+A session does no network I/O. Many flows may use one session at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from tradeline_client import journal, vault
+from tradeline_client.errors import ForkError
+from tradeline_client.files import write_private
+from tradeline_client.journal import Journal
+from tradeline_client.keystore import Keystore, open_keystore
+from tradeline_client.profile import FOLDER_MODE, ClientFolder, open_folder
+from tradeline_client.seal import EventSealer
+from tradeline_client.seen import Seen
+from tradeline_client.vault import Vault
+from tradeline_ledger.request import NONCE_BYTES, sign_request
+from tradeline_ledger.trust import TrustedLog, VerifiedCheckpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tradeline_client.requests import Request
+    from tradeline_ledger.genesis import Ledger
+    from tradeline_ledger.registry import Registry
+
+Clock = Callable[[], int]
+"""Returns ms since 1970 UTC."""
+MS_PER_S: Final = 1000
+
+
+def clock_ms() -> int:
+    """Return the machine's clock, ms since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Session:
+    """One client folder, opened. Close it when done."""
+
+    def __init__(self, folder: ClientFolder, keystore: Keystore, clock: Clock = clock_ms) -> None:
+        """
+        Open the stores of `folder` with the keys of `keystore`.
+
+        Raises:
+            FolderError: the keys are not those of the folder's member and ledger.
+            StoreError: journal or vault can't be opened.
+        """
+        keystore.check(folder.ledger, folder.ledger.registry)
+        self.folder = folder
+        self.keystore = keystore
+        self.clock_ms = clock
+        self.journal = Journal(folder.journal, keystore.storage_key(journal.STORAGE_NAME))
+        self.vault = Vault(folder.vault, keystore.storage_key(vault.STORAGE_NAME))
+        self.seen = Seen(folder.checkpoint, folder.ledger.origin)
+        self.sealer = EventSealer(keystore, folder.ledger, clock)
+        self.ready_feeds: set[int] = set()
+        """Feeds whose position was taken from verified blocks since this session began."""
+        self.registry_ms = 0
+        """When the registry was last verified to be that of the newest block."""
+        self._trust = TrustedLog.start(folder.ledger)
+        self._lock = Lock()
+
+    @classmethod
+    def open(cls, path: Path, passphrase: bytes, clock: Clock = clock_ms) -> Session:
+        """
+        Open the client folder at `path`.
+
+        Raises:
+            FolderError: folder, profile or keystore can't be used.
+            StoreError: journal or vault can't be opened.
+        """
+        folder = open_folder(path)
+        return cls(folder, open_keystore(folder.keys, passphrase), clock)
+
+    def __repr__(self) -> str:
+        return f"Session({self.folder.path}, member={self.member})"
+
+    def close(self) -> None:
+        """Close journal and vault."""
+        self.journal.close()
+        self.vault.close()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the pinned genesis."""
+        return self.folder.ledger
+
+    @property
+    def member(self) -> int:
+        """The member that this client acts for."""
+        return self.keystore.member
+
+    @property
+    def trust(self) -> TrustedLog:
+        """The registry as far as it was followed, and the newest verified checkpoint."""
+        return self._trust
+
+    @property
+    def registry(self) -> Registry:
+        """The registry as far as it was followed."""
+        return self._trust.registry
+
+    def follow(self, trust: TrustedLog) -> None:
+        """Take a trust with a later registry, unless another flow has come further."""
+        with self._lock:
+            if trust.size > self._trust.size:
+                self._trust = replace(trust, checkpoint=self._trust.checkpoint)
+
+    def accept(self, checkpoint: VerifiedCheckpoint) -> None:
+        """Take a verified checkpoint that is consistent with `seen`, unless a newer one is here."""
+        with self._lock:
+            known = self._trust.checkpoint
+            if known is None or known.size < checkpoint.size:
+                self._trust = replace(self._trust, checkpoint=checkpoint)
+
+    def nodes(self, first: int | None = None) -> list[int]:
+        """Return the validators with a node, `first` and the profile's home before the others."""
+        registry = self.registry
+        known = [
+            number
+            for number in registry.epoch.validators
+            if self.folder.endpoint(registry, number) is not None
+        ]
+        preferred = [n for n in (first, self.folder.profile.home) if n is not None and n in known]
+        return list(dict.fromkeys([*preferred, *known]))
+
+    def endpoint(self, member: int) -> str | None:
+        """Return the base URL of a member's node, None if it has none."""
+        return self.folder.endpoint(self.registry, member)
+
+    def sign(self, request: Request) -> dict[str, str]:
+        """Return the headers that sign `request` now, with the profile's request feed."""
+        feed = self.folder.profile.request_feed
+        return sign_request(
+            self.keystore.feed(feed),
+            member=self.member,
+            feed=feed,
+            ledger_id=self.ledger.ledger_id,
+            recipient=request.node,
+            method=request.method,
+            target=request.target,
+            body=request.body,
+            created_s=self.clock_ms() // MS_PER_S,
+            nonce=os.urandom(NONCE_BYTES),
+        )
+
+    def forked(self, error: ForkError, name: str, evidence: bytes) -> ForkError:
+        """Return `error` once its evidence stands in a file of the folder."""
+        self.folder.evidence.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        error.file = self.folder.evidence / name
+        write_private(error.file, evidence)
+        return error
