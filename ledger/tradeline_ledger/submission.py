@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from tradeline_ledger.encoding import B32, B64, U32, U64, Codec, Record, check_ascending, encode
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import digest
-from tradeline_ledger.merkle import path_of, root_of
+from tradeline_ledger.merkle import levels_of, path_of
 from tradeline_ledger.registry import COMMITTEE_MAX
 from tradeline_ledger.signing import verify
 from tradeline_ledger.statement import CONTENT_BYTES_MAX
@@ -33,6 +33,8 @@ HEADER_BYTES: Final = 56
 RETAIN_MONTH_MIN: Final = 256
 """Smallest month number, so that every header has the same length."""
 RETAIN_MONTH_MAX: Final = 0xFFFF
+GROUP_LEVEL: Final = 4
+"""Level of the events tree whose nodes a batch keeps: each covers a group of 16 events."""
 
 _TAG_AT: Final = 3
 _MONTH_AT: Final = 20
@@ -44,6 +46,10 @@ _FIXARRAY: Final = 0x90
 _FIXARRAY_MAX: Final = 15
 _ARRAY_16: Final = 0xDC
 _EMPTY_ARRAY: Final = b"\x90"
+_UINT_8: Final = 0xCC
+"""First byte of the shortest integer that takes more than one."""
+_DEPOSIT_BYTES: Final = 69
+"""Of an encoded `Deposit`."""
 _LEAF_PREFIX: Final = b"\x00"
 
 
@@ -100,6 +106,8 @@ class Batch:
     """By committee position."""
     leaf_hashes: tuple[bytes, ...]
     """RFC 6962 leaf hashes of the headers."""
+    groups: tuple[bytes, ...]
+    """Root of each group of 16 events, in order, from which paths are made without the rest."""
     events_root: bytes
 
     def header(self, position: int) -> bytes:
@@ -119,6 +127,14 @@ class Batch:
         """Return every event's tag, in order."""
         at, end = _TAG_AT, len(self.headers)
         return [self.headers[i : i + TAG_BYTES] for i in range(at, end, HEADER_BYTES)]
+
+    def retain_months(self) -> list[int]:
+        """Return every event's `retain_month`, in order."""
+        high, low = (
+            self.headers[_MONTH_AT::HEADER_BYTES],
+            self.headers[_MONTH_AT + 1 :: HEADER_BYTES],
+        )
+        return [first << 8 | second for first, second in zip(high, low, strict=True)]
 
     def deposits_hash(self) -> bytes:
         """Return H("deposits", encode(deposits))."""
@@ -165,6 +181,16 @@ class Submission:
     def content_hash(self, ledger_id: bytes, member: int) -> bytes:
         """Return what the statement of the submission signs."""
         return submission_hash(self.batch.hash(ledger_id, member), self.receipts_hash())
+
+
+class SubmissionParts(NamedTuple):
+    """What a submission's content hash is made of beside `events_root`; see `BatchPart`."""
+
+    epoch: int
+    events: int
+    """How many there are."""
+    deposits_hash: bytes
+    receipts_hash: bytes
 
 
 def make_batch(
@@ -233,6 +259,11 @@ def decode_submission(content: bytes) -> Submission:
     return Submission(batch, decoded.receipts)
 
 
+def header_count(content: bytes) -> int:
+    """Return how many events a submission has that was decoded before."""
+    return _headers_start(content, 1, "submission")[1]
+
+
 def header_at(content: bytes, position: int) -> bytes:
     """
     Return the encoded header of one event of a submission that was decoded before.
@@ -243,6 +274,27 @@ def header_at(content: bytes, position: int) -> bytes:
     assert 0 <= position < count, (position, count)
     at = start + position * HEADER_BYTES
     return content[at : at + HEADER_BYTES]
+
+
+def parts_at(content: bytes) -> SubmissionParts:
+    """
+    Return what a submission that was decoded before commits to beside its events.
+
+    Costs little more than hashing that; `content` must be of an accepted submission.
+    """
+    start, count = _headers_start(content, 1, "submission")
+    end = start + count * HEADER_BYTES
+    first = content[2]
+    epoch = int.from_bytes(content[3 : start - len(_array_header(count))], "big")
+    head = content[end]
+    deposits = head & 0x0F if head & 0xF0 == _FIXARRAY else COMMITTEE_MAX
+    rest = end + len(_array_header(deposits)) + deposits * _DEPOSIT_BYTES
+    return SubmissionParts(
+        first if first < _UINT_8 else epoch,
+        count,
+        digest("deposits", content[end:rest]),
+        digest("receipts", content[rest:]),
+    )
 
 
 def check_header(header: bytes) -> bytes:
@@ -325,7 +377,9 @@ def _batch(epoch: int, headers: bytes, deposits: tuple[Deposit, ...]) -> Batch:
     if not 0 < count <= EVENTS_MAX:
         raise MalformedError(f"batch has {count} events, expected 1 to {EVENTS_MAX}")
     leaves = _leaf_hashes(headers)
-    return Batch(epoch, count, headers, deposits, leaves, root_of(leaves))
+    levels = levels_of(leaves)
+    groups = tuple(levels[min(GROUP_LEVEL, len(levels) - 1)])
+    return Batch(epoch, count, headers, deposits, leaves, groups, levels[-1][0])
 
 
 def _leaf_hashes(headers: bytes) -> tuple[bytes, ...]:
@@ -362,7 +416,7 @@ def _headers_start(encoded: bytes, at: int, what: str) -> tuple[int, int]:
     if encoded[at : at + 1] != b"\x93":
         raise MalformedError(f"{what}: a batch is an array of epoch, headers and deposits")
     first = encoded[at + 1] if len(encoded) > at + 1 else 0
-    at += 2 + {0xCC: 1, 0xCD: 2, 0xCE: 4}.get(first, 0)
+    at += 2 + {_UINT_8: 1, 0xCD: 2, 0xCE: 4}.get(first, 0)
     head = encoded[at] if len(encoded) > at else 0
     if head & 0xF0 == _FIXARRAY:
         start, count = at + 1, head & 0x0F
