@@ -22,7 +22,7 @@ from tradeline_ledger.transition import Block, Context, apply, execute, replay
 from tradeline_node.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tradeline_ledger.statement import Statement
     from tradeline_ledger.transition import Applied, Executed
@@ -45,12 +45,32 @@ class _Verdict(NamedTuple):
 class _Cursors:
     """A view of the state in which feeds stand where admitted entries lead them."""
 
-    def __init__(self, below: LedgerStore, feeds: dict[bytes, bytes]) -> None:
+    def __init__(self, below: LedgerStore, feeds: Mapping[bytes, bytes]) -> None:
         self._below = below
         self._feeds = feeds
 
     def get(self, key: bytes) -> bytes | None:
         return self._feeds.get(key) or self._below.get(key)
+
+
+def inspect(
+    store: LedgerStore,
+    entry: bytes,
+    *,
+    feeds: Mapping[bytes, bytes] | None = None,
+    time_ms: int | None = None,
+) -> Applied:
+    """
+    Return what `entry` would do in the next block of `store`.
+
+    `feeds` are rows of feeds, by key, in place of those committed; `time_ms` is the time that the
+    block will have, if it is known.
+    """
+    head, registry = store.head, store.registry
+    time = max(head.time_ms + 1, time_ms or 0)
+    height = max(head.height, store.engine_height) + 1
+    context = Context(store.ledger, registry, registry, height, time, head.size)
+    return apply(_Cursors(store, feeds or {}), entry, context)
 
 
 class Application:
@@ -88,7 +108,7 @@ class Application:
         `time_ms` is the time that the next block will have, if the engine knows.
         """
         with self._lock:
-            applied = self.inspect(entry, time_ms=time_ms)
+            applied = inspect(self.store, entry, feeds=self._admitted, time_ms=time_ms)
             if applied.signed is not None:
                 statement = applied.signed.statement
                 hash_ = statement_hash(applied.signed.entry.statement)
@@ -103,28 +123,6 @@ class Application:
                     ),
                 )
             return applied
-
-    def inspect(
-        self, entry: bytes, *, after: bytes | None = None, time_ms: int | None = None
-    ) -> Applied:
-        """
-        Return what `check` would, and admit nothing.
-
-        With `after`, the encoded statement before it, its feed is taken to stand there.
-        """
-        store = self.store
-        with self._lock:
-            feeds = dict(self._admitted)
-        if after is not None:
-            before = STATEMENT.decode(after)
-            feeds[state.feed_key(before.member, before.feed)] = encode(
-                FeedState(before.seq + 1, statement_hash(after), 0)
-            )
-        head, registry = store.head, store.registry
-        time = max(head.time_ms + 1, time_ms or 0)
-        height = max(head.height, store.engine_height) + 1
-        context = Context(store.ledger, registry, registry, height, time, head.size)
-        return apply(_Cursors(store, feeds), entry, context)
 
     def recheck(self, entry: bytes, *, time_ms: int | None = None) -> bool:
         """Admit an entry once more after a commit; return whether it can still be placed."""

@@ -23,7 +23,7 @@ class EngineStatus:
     height: int
     """Of the last block committed."""
     running: bool
-    halted: str | None
+    failure: str | None
     """Why it halted, None if it did not. Nothing is acknowledged until the node restarts."""
     waiting: int
     """Entries admitted and not yet in a block."""

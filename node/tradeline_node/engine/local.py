@@ -121,7 +121,7 @@ class LocalEngine:
                 driver="local",
                 height=self.height,
                 running=self._thread is not None and self._thread.is_alive(),
-                halted=self._halted,
+                failure=self._halted,
                 waiting=len(self._pool),
                 waiting_bytes=self._pool_bytes,
             )
