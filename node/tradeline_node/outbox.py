@@ -30,7 +30,7 @@ from tradeline_ledger.statement import (
     statement_hash,
 )
 from tradeline_node.application import inspect
-from tradeline_node.errors import BusyError, EngineError, StoreError
+from tradeline_node.errors import BusyError, EngineError
 from tradeline_node.outbox_rows import Evidence, OutboxRows, Place, Queued
 
 if TYPE_CHECKING:
