@@ -26,7 +26,6 @@ from tradeline_ledger.encoding import (
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import digest
 from tradeline_ledger.registry import (
-    MEMBER_RECORD_BYTES_MAX,
     EpochRecord,
     MemberRecord,
     Registry,
@@ -223,8 +222,6 @@ def _check_first_registry(registry: Registry) -> None:
     for record in registry.members:
         if record.from_height != 0 or record.until_height is not None:
             raise MalformedError(f"member {record.id} must be in force from height 0")
-        if len(encode(record)) > MEMBER_RECORD_BYTES_MAX:
-            raise MalformedError(f"member record {record.id} is longer than allowed")
         if weak := [key for key in record.key_list() if not valid_key(key)]:
             raise MalformedError(f"member {record.id} has a weak key {weak[0].hex()}")
     keys = [key for record in registry.members for key in record.key_list()]
