@@ -48,17 +48,17 @@ class Keystore:
     def __repr__(self) -> str:
         return f"Keystore(member={self.member})"
 
-    def check(self, record: MemberRecord, where: Path) -> None:
+    def check(self, record: MemberRecord | None, where: Path) -> None:
         """
-        Accept these keys for the member of `record`.
+        Accept these keys for their member, whose version in force is `record`.
 
         Raises:
-            KeystoreError: they are another member's, or not those of the registry.
+            KeystoreError: the ledger has no such member, or it has other keys.
         """
-        if self.member != record.id:
+        if record is None:
             raise KeystoreError(
-                f"{where} holds the keys of member {self.member}, node.toml says {record.id}; "
-                "put the right file in place"
+                f"{where} holds the keys of member {self.member}, which is not in the registry; "
+                "put the keystore and the genesis of one ledger in place"
             )
         pairs = (
             ("node", self.node.public, record.node_key),

@@ -71,12 +71,32 @@ class PeerClient:
         """
         if not peer.endpoint:
             raise PeerError(f"member {peer.id} has no endpoint in the registry")
+        return await self.request_at(
+            peer.endpoint, peer.id, target, bytes_max=bytes_max, method=method, wait_s=wait_s
+        )
+
+    async def request_at(
+        self,
+        endpoint: str,
+        recipient: int,
+        target: str,
+        *,
+        bytes_max: int,
+        method: str = "GET",
+        wait_s: float = 0.0,
+    ) -> PeerAnswer:
+        """
+        Return what the node of member `recipient`, reached at `endpoint`, answers; see `request`.
+
+        Raises:
+            PeerError: it can't be reached, or answers too slowly or too much.
+        """
         headers = sign_request(
             self._key,
             member=self._member,
             feed=NODE_FEED,
             ledger_id=self._ledger_id,
-            recipient=peer.id,
+            recipient=recipient,
             method=method,
             target=target,
             body=b"",
@@ -84,7 +104,7 @@ class PeerClient:
             nonce=secrets.token_bytes(NONCE_BYTES),
         )
         timeout = httpx2.Timeout(self._timeout_s, read=self._timeout_s + wait_s)
-        url = peer.endpoint.rstrip("/") + target
+        url = endpoint.rstrip("/") + target
         try:
             async with self._client.stream(
                 method, url, headers=headers, timeout=timeout
@@ -93,13 +113,11 @@ class PeerClient:
                 async for chunk in response.aiter_raw():
                     body += chunk
                     if len(body) > bytes_max:
-                        raise PeerError(
-                            f"member {peer.id} answers with more than {bytes_max} bytes"
-                        )
+                        raise PeerError(f"member {recipient} answers with over {bytes_max} bytes")
                 return PeerAnswer(response.status_code, bytes(body))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PeerError(
-                f"member {peer.id} at {peer.endpoint} does not answer: {type(error).__name__}"
+                f"member {recipient} at {endpoint} does not answer: {type(error).__name__}"
             ) from error
 
     async def close(self) -> None:

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint, origin_of
@@ -166,9 +167,12 @@ class Publisher:
             return self._own[size]
         return await asyncio.to_thread(self._published.own, size)
 
-    def steps(self, from_height: int, count: int) -> list[tuple[int, bytes]]:
-        """Return up to `count` registry steps from a height on, as (height, step)."""
-        return self._published.steps(from_height, count)
+    def steps(self, from_height: int, count: int) -> list[bytes]:
+        """Return up to `count` registry steps of blocks from a height on, in order."""
+        heights = [each for each in change_heights(self._store.registry) if each >= from_height]
+        kept = dict(self._published.steps(from_height, count))
+        # A step that lacks its checkpoint still ends the list: the next one builds on it.
+        return [kept[height] for height in takewhile(kept.__contains__, heights[:count])]
 
     def evidence(self) -> list[PeerEvidence]:
         """Return the evidence against other validators."""

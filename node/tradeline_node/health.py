@@ -1,0 +1,121 @@
+"""How each part of a node does, for /healthz and for people."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tradeline_node.service import Node
+
+BEHIND_S_MAX: Final = 30.0
+"""For how long leaves may wait for a quorum before the node counts as ill."""
+FREE_SHARE_MIN: Final = 0.05
+"""Share of the disk that should be free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part of a node."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What is wrong and what to do, or the figures when all is well."""
+
+
+def examine(node: Node) -> tuple[Component, ...]:
+    """Return the state of every part."""
+    return (
+        _store(node),
+        _engine(node),
+        _custody(node),
+        _background(node),
+        _publisher(node),
+        _peers(node),
+        _disk(node),
+    )
+
+
+def _store(node: Node) -> Component:
+    failure = node.store.failure
+    head = node.store.head
+    if failure:
+        return Component("store", ok=False, detail=f"{failure}; repair it and restart the node")
+    return Component("store", ok=True, detail=f"height {head.height}, {head.size} leaves")
+
+
+def _engine(node: Node) -> Component:
+    reason = node.engine_failure()
+    if reason:
+        return Component("engine", ok=False, detail=f"{reason}; repair it and restart the node")
+    return Component("engine", ok=True, detail=f"{node.config.engine.driver}, runs")
+
+
+def _custody(node: Node) -> Component:
+    halted = node.custody.halted
+    if halted:
+        return Component("custody", ok=False, detail=f"{halted}; repair it and restart the node")
+    findings = [*node.custody.findings, *node.tag_keys.findings]
+    damaged = node.release_service.damaged
+    if findings or damaged:
+        text = "; ".join(findings[:3]) or f"{len(damaged)} attachments are damaged"
+        return Component(
+            "custody", ok=False, detail=f"{text}; run `tradeline node doctor` for all of them"
+        )
+    usage = node.custody.usage()
+    return Component(
+        "custody", ok=True, detail=f"{usage.attachments} attachments, {usage.bytes} bytes"
+    )
+
+
+def _background(node: Node) -> Component:
+    failure = node.housekeeping.failure
+    return Component("housekeeping", ok=not failure, detail=failure or "runs")
+
+
+def _publisher(node: Node) -> Component:
+    publisher = node.publisher
+    if publisher.failure:
+        return Component("publish", ok=False, detail=publisher.failure)
+    behind_s = publisher.behind_s()
+    size = publisher.newest.size if publisher.newest else 0
+    if behind_s > BEHIND_S_MAX:
+        return Component(
+            "publish",
+            ok=False,
+            detail=f"no quorum of cosignatures for {behind_s:.0f} s, the newest checkpoint has "
+            f"size {size}; see which peers don't answer",
+        )
+    return Component("publish", ok=True, detail=f"checkpoint of size {size}")
+
+
+def _peers(node: Node) -> Component:
+    evidence = node.publisher.evidence_count
+    if evidence:
+        return Component(
+            "peers",
+            ok=False,
+            detail=f"{evidence} signatures by others under another root are kept, see "
+            "/v1/evidence; run `tradeline node doctor --deep --peers` on both nodes",
+        )
+    failures = node.publisher.peer_failures
+    if failures:
+        text = "; ".join(failures[member] for member in sorted(failures))
+        return Component("peers", ok=node.publisher.behind_s() <= BEHIND_S_MAX, detail=text)
+    return Component("peers", ok=True, detail="all answer")
+
+
+def _disk(node: Node) -> Component:
+    try:
+        usage = shutil.disk_usage(node.config.folder)
+    except OSError as error:
+        return Component("disk", ok=False, detail=f"can't be looked at: {error.strerror}")
+    share = usage.free / usage.total
+    return Component(
+        "disk",
+        ok=share >= FREE_SHARE_MIN,
+        detail=f"{share:.0%} free"
+        + ("" if share >= FREE_SHARE_MIN else "; make room, a full disk halts the node"),
+    )

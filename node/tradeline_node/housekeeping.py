@@ -1,0 +1,100 @@
+"""
+What a node does in the background: custody follows the log, what is to be gone is erased, and
+releases are recorded on the ledger. One thread, woken by blocks and releases.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tradeline_node.errors import NodeError
+
+if TYPE_CHECKING:
+    from tradeline_node.logs import Log
+    from tradeline_node.metrics import Metrics
+    from tradeline_node.released_log import ReleasedLog
+    from tradeline_node.sweep import Sweeper, SweepResult
+
+PAUSE_S: Final = 0.5
+"""Between two rounds: what one of them does for several blocks costs as much as for one."""
+RETRY_S: Final = 10.0
+"""After a failure, and when nothing happens: records on their way are looked at again."""
+
+
+class Housekeeping:
+    """The background thread of one node."""
+
+    def __init__(
+        self,
+        sweeper: Sweeper,
+        released: ReleasedLog,
+        *,
+        block_ms: Callable[[], int],
+        sweep_ms: int,
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
+        """Sweep every `sweep_ms` of block time, which `block_ms` returns."""
+        self._sweeper, self._released = sweeper, released
+        self._block_ms, self._sweep_ms = block_ms, sweep_ms
+        self._metrics, self._log = metrics, log
+        self._swept_ms = 0
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self.failure = ""
+        """Why the last round failed; empty if it did not."""
+
+    def start(self) -> None:
+        """Begin."""
+        self._wake.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have a look soon; from any thread."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the round that runs."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sweep(self) -> SweepResult:
+        """Sweep now, in the caller's thread."""
+        result = self._sweeper.sweep()
+        self._swept_ms = self._block_ms()
+        self._metrics.erased.inc(result.events)
+        if result.events or result.findings:
+            self._log.info("swept", events=result.events, attachments=result.attachments)
+        for finding in result.findings:
+            self._log.error("an attachment can't be swept", finding=finding)
+        return result
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(RETRY_S)
+            self._wake.clear()
+            if self._stop.is_set():
+                return
+            try:
+                self._round()
+                self.failure = ""
+            except NodeError as error:
+                if str(error) != self.failure:
+                    self._log.error("housekeeping failed", reason=str(error))
+                self.failure = str(error)
+            except Exception as error:  # noqa: BLE001  the boundary of the thread: log, try later
+                self.failure = f"unexpected {type(error).__name__}"
+                self._log.exception("housekeeping failed unexpectedly")
+            self._stop.wait(RETRY_S if self.failure else PAUSE_S)
+
+    def _round(self) -> None:
+        self._sweeper.follow()
+        if self._block_ms() >= self._swept_ms + self._sweep_ms and self._sweeper.due():
+            self.sweep()
+        if self._released.pending() and self._released.post():
+            self._wake.set()

@@ -1,0 +1,264 @@
+"""What the interface answers in JSON, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Hex32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Hex16 = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+Base64 = Annotated[str, Field(json_schema_extra={"contentEncoding": "base64"})]
+Number = Annotated[int, Field(ge=0)]
+
+
+class Model(BaseModel):
+    """Base of all of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ProblemModel(Model):
+    """A problem document, RFC 9457."""
+
+    model_config = ConfigDict(title="Problem", extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    """Stable; `tradeline explain CODE` says more."""
+    detail: str
+    remedy: str
+    instance: str | None = None
+    """Id of the request, as in the node's log."""
+
+
+class LedgerModel(Model):
+    """What this node is and how far it has come."""
+
+    ledger_id: Hex32
+    name: str
+    origin: str
+    member: int
+    engine: str
+    rules: int
+    height: Number
+    time_ms: Number
+    size: Number
+    root: Base64
+    version: str
+
+
+class OutcomeModel(Model):
+    """What became of an entry."""
+
+    number: Number
+    code: str
+    meaning: str
+
+
+class EntryModel(Model):
+    """One leaf with its path to the root at `size`."""
+
+    index: Number
+    height: Number
+    kind: str
+    """Name of the kind; `block` for a block leaf."""
+    leaf: Base64
+    size: Number
+    path: list[Base64]
+    outcome: OutcomeModel | None = None
+    remedy: str | None = None
+    member: int | None = None
+    feed: Number | None = None
+    seq: Number | None = None
+    created_ms: Number | None = None
+    content_hash: Hex32 | None = None
+    content_bytes: Number | None = None
+
+
+class ConsistencyModel(Model):
+    """Proof that one size extends another."""
+
+    old: Number
+    new: Number
+    path: list[Base64]
+
+
+class FeedModel(Model):
+    """Where a feed stands."""
+
+    member: int
+    feed: Number
+    next_seq: Number
+    prev: Hex32
+    """Hash of the feed's last statement; zeros before the first."""
+    index: Number | None
+    """Log index of the last statement."""
+    size: Number
+    """Size of the log that this is as of."""
+
+
+class StatementModel(Model):
+    """Where a statement stands."""
+
+    status: Literal["queued", "placed", "lost", "unknown"]
+    index: Number | None = None
+    height: Number | None = None
+    outcome: OutcomeModel | None = None
+    detail: str | None = None
+
+
+class SubmittedModel(Model):
+    """Answer to an entry that was handed over."""
+
+    statement_hash: Hex32
+    status: Literal["queued", "placed"]
+    index: Number | None = None
+
+
+class EvidenceModel(Model):
+    """Two statements that one key signed for one position."""
+
+    member: int
+    feed: Number
+    seq: Number
+    first: Base64
+    """Statement and signature, as an encoded entry without content."""
+    second: Base64
+
+
+class RootEvidenceModel(Model):
+    """A validator's signed checkpoint with another root than this node computed."""
+
+    member: int
+    size: Number
+    own_root: Base64
+    note: str
+
+
+class EvidenceListModel(Model):
+    """Everything that is kept against members."""
+
+    statements: list[EvidenceModel]
+    checkpoints: list[RootEvidenceModel]
+
+
+class ConsentModel(Model):
+    """A consent, in the words of ISO/IEC TS 27560 where it has them."""
+
+    consent_id: Hex16
+    index: Number
+    schema_version: str
+    standing: str
+    standing_index: Number
+    controller: int
+    """The reader: member id."""
+    identified_by: int
+    legal_basis: str
+    purpose: str
+    data_categories: list[str]
+    sources: list[int] | None
+    """Contributors; null: all."""
+    years: list[int]
+    valid_from_ms: Number
+    valid_until_ms: Number
+    frequency_unit: str
+    frequency_max: Number
+    reads_used: Number
+    """In the calendar unit of the last block."""
+    retention_unit: str
+    retention: Number
+    notice_template: str
+    notice_language: str
+    notice_hash: Hex32
+    evidence_type: str
+    evidence_hash: Hex32
+    reference_hash: Hex32
+    supersedes: Hex16 | None
+    subject_signs: bool
+
+
+class ConsentPageModel(Model):
+    """Some consents, by id."""
+
+    consents: list[ConsentModel]
+    next: Hex16 | None
+    """Cursor of the next page; null on the last."""
+
+
+class SweepModel(Model):
+    """What a sweep erased."""
+
+    events: Number
+    attachments: Number
+
+
+class ComponentModel(Model):
+    """One part of the node."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+class HealthModel(Model):
+    """All parts of the node."""
+
+    ok: bool
+    components: list[ComponentModel]
+
+
+class VersionModel(Model):
+    """What software this is."""
+
+    version: str
+    rules: int
+    api: Literal["v1"]
+
+
+class BlockModel(Model):
+    """Data of one event of the stream."""
+
+    height: Number
+    size: Number
+    root: Base64
+    time_ms: Number
+    placed: Number
+    """Entries of the block."""
+
+
+def binary(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers with bytes."""
+    return {
+        200: {
+            "description": description,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    }
+
+
+def text(description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers with text."""
+    return {
+        200: {
+            "description": description,
+            "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}},
+        }
+    }
+
+
+def binary_body(description: str) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that takes bytes."""
+    return {
+        "requestBody": {
+            "description": description,
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+            },
+        }
+    }

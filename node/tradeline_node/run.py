@@ -1,0 +1,241 @@
+"""
+Running nodes: all member folders under one folder, or one, in one process and one event loop.
+
+The `local` engine orders for all of them. Each node has its own server and port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+import uvloop
+
+from tradeline_ledger.member_files import NODE_CONFIG_NAME
+from tradeline_node.config import Config, load_config
+from tradeline_node.durable import write_file
+from tradeline_node.engine.local import LocalEngine
+from tradeline_node.errors import ConfigError
+from tradeline_node.http.app import create_app
+from tradeline_node.logs import configure_logs, node_log
+from tradeline_node.service import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+BACKLOG: Final = 512
+KEEP_ALIVE_S: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is announced once every node answers."""
+
+    member: int
+    name: str
+    url: str
+    folder: Path
+
+
+def member_folders(folder: Path) -> list[Path]:
+    """
+    Return the member folders of `folder`: itself, or those directly below it that have a node.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if (folder / NODE_CONFIG_NAME).is_file():
+        return [folder]
+    found = sorted(file.parent for file in folder.glob(f"*/{NODE_CONFIG_NAME}"))
+    if not found:
+        raise ConfigError(
+            f"{folder} has no {NODE_CONFIG_NAME}, nor has a folder directly below it; make one "
+            "with `tradeline node init`"
+        )
+    return found
+
+
+def load_configs(
+    folder: Path, environment: Mapping[str, str], flags: Sequence[str]
+) -> list[Config]:
+    """
+    Return the configuration of every node of `folder`, by member id, checked against each other.
+
+    Raises:
+        ConfigError: one is wrong, or two can't run in one process.
+    """
+    configs = [load_config(each, environment, flags) for each in member_folders(folder)]
+    configs.sort(key=lambda each: each.node.member)
+    for what in ("node.member", "http.port"):
+        values = [each.values()[what] for each in configs]
+        if len(set(values)) != len(values):
+            raise ConfigError(
+                f"{folder}: two nodes have the same {what}; a flag or the environment sets it for "
+                "all of them, node.toml for each"
+            )
+    first = configs[0]
+    for each in configs[1:]:
+        if (each.engine, each.publish.slot_ms) != (first.engine, first.publish.slot_ms):
+            raise ConfigError(
+                f"{each.folder}: [engine] and publish.slot_ms must be those of {first.folder}, "
+                "since one engine drives both"
+            )
+    return configs
+
+
+def run(
+    configs: Sequence[Config], passphrase: bytes, announce: Callable[[list[Running]], None]
+) -> None:
+    """
+    Run the nodes until SIGTERM or SIGINT; `announce` is called once all of them answer.
+
+    Raises:
+        NodeError: a node can't be opened, a port is taken, or the engine halted at the start.
+    """
+    configure_logs(configs[0].log.level, configs[0].log.format)
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(_listen(config)) for config in configs]
+        nodes: list[Node] = []
+        for config in configs:
+            node = Node.open(config, passphrase)
+            opened.callback(node.close)
+            nodes.append(node)
+        engine = _engine(nodes)
+        for node in nodes:
+            node.attach(engine)
+        engine.start()
+        opened.callback(engine.stop)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(nodes, sockets, engine, announce))
+
+
+def write_ready(path: Path, running: Sequence[Running]) -> None:
+    """Write the file that tells scripts where the nodes are: JSON, complete once it is there."""
+    nodes = [
+        {"member": each.member, "name": each.name, "url": each.url, "folder": str(each.folder)}
+        for each in running
+    ]
+    document = json.dumps({"pid": os.getpid(), "nodes": nodes}, indent=2) + "\n"
+    write_file(path, document.encode())
+
+
+async def _serve(
+    nodes: Sequence[Node],
+    sockets: Sequence[socket.socket],
+    engine: LocalEngine,
+    announce: Callable[[list[Running]], None],
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    for node in nodes:
+        await node.start()
+    servers = [_Server(_server_config(node)) for node in nodes]
+    serving = [
+        asyncio.create_task(server.serve(sockets=[own]))
+        for server, own in zip(servers, sockets, strict=True)
+    ]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        while not all(server.started for server in servers):
+            await asyncio.wait([stopped, *serving], timeout=0.01)
+            if stop.is_set() or any(task.done() for task in serving):
+                break
+        else:
+            announce([_running(node) for node in nodes])
+        await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        for node in nodes:
+            node.end_streams()
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*serving)
+        await asyncio.to_thread(engine.stop)
+        for node in nodes:
+            await node.stop()
+        node_log("all").info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs several of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def _server_config(node: Node) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(node),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, node.config.http.stop_timeout_ms // 1000),
+    )
+
+
+def _listen(config: Config) -> socket.socket:
+    """Return a bound socket, so that a taken port is found before anything is opened."""
+    host, port = config.http.host, config.http.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    own = socket.socket(family)
+    try:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own.bind((host, port))
+        own.listen(BACKLOG)
+    except OSError as error:
+        own.close()
+        raise ConfigError(
+            f"{config.node.name} can't listen on {host} port {port}: {error.strerror}; end what "
+            f"uses it, or set http.port in {config.folder / NODE_CONFIG_NAME}"
+        ) from error
+    own.setblocking(False)  # noqa: FBT003  the library's own signature
+    return own
+
+
+def _engine(nodes: Sequence[Node]) -> LocalEngine:
+    ledgers = {node.ledger.ledger_id for node in nodes}
+    if len(ledgers) != 1:
+        raise ConfigError(
+            "the nodes have different genesis files, so they are not of one ledger; node.genesis "
+            "of each names the file"
+        )
+    first = nodes[0]
+    missing = set(first.store.registry.epoch.validators) - {node.member for node in nodes}
+    if missing:
+        raise ConfigError(
+            f"the local engine orders in one process only, and the folders of members "
+            f"{sorted(missing)} are not among those to run; run the folder above them"
+        )
+    settings = first.config.engine
+    return LocalEngine(
+        [node.application for node in nodes],
+        first.clock_ms,
+        block_ms=settings.block_ms,
+        block_entries_max=settings.block_entries_max,
+    )
+
+
+def _running(node: Node) -> Running:
+    host = node.config.http.host
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{node.config.http.port}"
+    return Running(node.member, node.config.node.name, url, node.config.folder)

@@ -1,0 +1,365 @@
+"""
+One node: everything in one member folder, wired together.
+
+Opened in two steps, since one engine may drive several nodes: `Node.open` opens stores and keys,
+`attach` gives it the engine. Then `start` and `stop` run in the event loop that serves it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.genesis import Ledger, open_genesis
+from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.registry import MemberRecord
+from tradeline_ledger.statement import Kind
+from tradeline_node.application import Application
+from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
+from tradeline_node.custody_service import CustodyService
+from tradeline_node.errors import ConfigError, EngineError, RequestError, StoreError
+from tradeline_node.health import Component, examine
+from tradeline_node.housekeeping import Housekeeping
+from tradeline_node.http.limits import NonceMemory, RateLimit, Slots, Turns
+from tradeline_node.keystore import FOLDER_MODE, Keystore, open_keystore
+from tradeline_node.logs import Log, node_log
+from tradeline_node.metrics import Metrics
+from tradeline_node.outbox import Handover, Outbox, Standing
+from tradeline_node.peers import PeerClient
+from tradeline_node.publish import Publisher
+from tradeline_node.published import PublishedStore
+from tradeline_node.pulse import Pulse
+from tradeline_node.release_service import ReleaseService
+from tradeline_node.released_log import FILE_NAME as RELEASED_NAME
+from tradeline_node.released_log import ReleasedLog
+from tradeline_node.share_box import open_share_box
+from tradeline_node.store import LedgerStore
+from tradeline_node.sweep import Sweeper
+from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
+from tradeline_node.tag_keys import TagKeys
+
+if TYPE_CHECKING:
+    from tradeline_ledger.transition import Executed
+    from tradeline_node.config import Config
+    from tradeline_node.engine import OrderingEngine
+
+MEBIBYTE: Final = 1 << 20
+CUSTODY_AT_ONCE: Final = 2
+RELEASES_AT_ONCE: Final = 2
+READS_AT_ONCE: Final = 4
+WAITING_MAX: Final = 64
+
+
+@dataclass(slots=True)
+class _Stores:
+    """What is open and has to be closed."""
+
+    ledger: LedgerStore
+    custody: CustodyStore
+    published: PublishedStore
+
+
+class Node:
+    """One member's node. Its representation shows no key."""
+
+    def __init__(
+        self, config: Config, ledger: Ledger, keys: Keystore, stores: _Stores, tag_keys: TagKeys
+    ) -> None:
+        """Wire what is open; `open` is what others call."""
+        self.config, self.ledger, self.keys = config, ledger, keys
+        self.member = keys.member
+        self.store, self.custody = stores.ledger, stores.custody
+        self.tag_keys, self._published = tag_keys, stores.published
+        self.application = Application(self.store)
+        self.application.on_commit.append(self._committed)
+        self.metrics = Metrics()
+        self.log: Log = node_log(config.node.name)
+        self.clock_s = time.time
+        http = config.http
+        self.nonces = NonceMemory(time.monotonic)
+        self.member_rate = RateLimit(http.requests_per_second, http.requests_burst, time.monotonic)
+        self.anonymous_rate = RateLimit(
+            http.anonymous_per_second, 2 * http.anonymous_per_second, time.monotonic
+        )
+        self.streams, self.waits = Slots(http.streams_max), Slots(http.waits_max)
+        self.turns = Turns(READS_AT_ONCE, WAITING_MAX)
+        self.custody_turns = Turns(CUSTODY_AT_ONCE, WAITING_MAX)
+        self.release_turns = Turns(RELEASES_AT_ONCE, WAITING_MAX)
+        self.blocks = Pulse()
+        """Fires in the event loop after each block that placed something."""
+        self.stopping = False
+        self.custody_service: CustodyService
+        self.release_service: ReleaseService
+        self.outbox: Outbox
+        self.housekeeping: Housekeeping
+        self.publisher: Publisher
+        self._engine: OrderingEngine | None = None
+        self._peers: PeerClient | None = None
+        self._released: ReleasedLog | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._publishing: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"Node({self.config.node.name}, member={self.member})"
+
+    @classmethod
+    def open(cls, config: Config, passphrase: bytes) -> Node:
+        """
+        Open the node of a member folder.
+
+        Raises:
+            ConfigError: no genesis, or one that does not verify.
+            KeystoreError: the keystore does not open, or is not this member's.
+            StoreError: a store can't be opened, is another ledger's, or in use.
+        """
+        ledger = read_genesis(config.path(config.node.genesis))
+        path = config.path(config.node.keys)
+        keys = open_keystore(path, passphrase)
+        if keys.member != config.node.member:
+            raise ConfigError(
+                f"{path} holds the keys of member {keys.member}, node.member is "
+                f"{config.node.member}; put the right keystore in place or correct node.toml"
+            )
+        store = LedgerStore.open(config.path(config.storage.ledger), ledger)
+        try:
+            keys.check(store.registry.member(keys.member), path)
+            return cls._open_custody(config, ledger, keys, store)
+        except BaseException:
+            store.close()
+            raise
+
+    @classmethod
+    def _open_custody(
+        cls, config: Config, ledger: Ledger, keys: Keystore, store: LedgerStore
+    ) -> Node:
+        folder = config.path(config.storage.custody)
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        box = open_share_box(folder / BOX_KEY_NAME, keys.hpke, ledger.ledger_id, keys.member)
+        custody = CustodyStore(
+            folder,
+            box,
+            kept_until_ms=store.head.time_ms + ledger.params.receipt_ms,
+            quota_bytes=config.storage.custody_quota_mib * MEBIBYTE,
+        )
+        try:
+            tag_keys = TagKeys(folder / TAG_KEYS_NAME, ledger.ledger_id, keys.member, keys.hpke)
+            published = PublishedStore(config.path(config.storage.published))
+        except BaseException:
+            custody.close()
+            raise
+        node = cls(config, ledger, keys, _Stores(store, custody, published), tag_keys)
+        node.custody_service = CustodyService(
+            store,
+            custody,
+            tag_keys,
+            member=keys.member,
+            node_key=keys.node,
+            hpke=keys.hpke,
+            box=box,
+            clock_ms=node.clock_ms,
+        )
+        return node
+
+    def attach(self, engine: OrderingEngine) -> None:
+        """
+        Let `engine`, which drives `application`, order the entries that are handed over here.
+
+        Raises:
+            StoreError: the outbox can't be opened.
+        """
+        self._engine = engine
+        self.outbox = Outbox(self.config.path(self.config.storage.outbox), self.store, engine)
+        self.application.on_commit.append(self.outbox.notice)
+        self._released = ReleasedLog(
+            self.config.folder / RELEASED_NAME,
+            self.store,
+            self.outbox,
+            member=self.member,
+            node_key=self.keys.node,
+            clock_ms=self.clock_ms,
+        )
+        self.release_service = ReleaseService(
+            self.store,
+            self.custody,
+            self.tag_keys,
+            self._released,
+            member=self.member,
+            node_key=self.keys.node,
+            hpke=self.keys.hpke,
+            stalled=self._stalled,
+        )
+        self.housekeeping = Housekeeping(
+            Sweeper(self.store, self.custody),
+            self._released,
+            block_ms=lambda: self.store.head.time_ms,
+            sweep_ms=self.config.storage.sweep_ms,
+            metrics=self.metrics,
+            log=self.log,
+        )
+
+    async def start(self) -> None:
+        """Begin to publish and to keep house; the engine may start before or after."""
+        self._loop = asyncio.get_running_loop()
+        self._peers = PeerClient(
+            self.keys.node,
+            self.member,
+            self.ledger.ledger_id,
+            self.config.publish.peer_timeout_ms,
+            self.clock_s,
+        )
+        self.publisher = Publisher(
+            self.store,
+            self._published,
+            self.keys,
+            peers=self._peers,
+            settings=self.config.publish,
+            metrics=self.metrics,
+            log=self.log,
+            clock_s=self.clock_s,
+        )
+        self._publishing = asyncio.create_task(self._publish())
+        self.outbox.start()
+        self.housekeeping.start()
+
+    def end_streams(self) -> None:
+        """Let requests that wait, and streams, come to their end."""
+        self.stopping = True
+        self.blocks.fire()
+
+    async def stop(self) -> None:
+        """End what `start` began; the engine must have stopped. `close` closes the stores."""
+        self.end_streams()
+        if self._publishing is not None:
+            self._publishing.cancel()
+            await asyncio.gather(self._publishing, return_exceptions=True)
+        if self._peers is not None:
+            await self._peers.close()
+
+    def close(self) -> None:
+        """Close all stores; for a node that was opened and never started, too."""
+        if self._engine is not None:
+            self.housekeeping.stop()
+            self.outbox.close()
+        if self._released is not None:
+            self._released.close()
+        self._published.close()
+        self.custody.close()
+        self.store.close()
+
+    @property
+    def record(self) -> MemberRecord:
+        """The version of this node's member that is in force."""
+        record = self.store.registry.member(self.member)
+        assert record is not None, self.member
+        return record
+
+    def clock_ms(self) -> int:
+        """Return the clock, ms since 1970 UTC."""
+        return int(self.clock_s() * 1000)
+
+    def submit(self, entry: bytes) -> Handover:
+        """
+        Hand an entry over, and return that it is queued, or placed already.
+
+        Raises:
+            RequestError: it can't be placed; its code is the outcome's.
+            BusyError: too many wait.
+            StoreError, EngineError: the node takes no writes.
+        """
+        self.check_writes()
+        handover = self.outbox.put(entry)
+        if handover.standing is Standing.UNKNOWN:
+            raise RequestError(handover.outcome.code, handover.detail)
+        return handover
+
+    def check_writes(self) -> None:
+        """
+        Accept that the node takes writes.
+
+        Raises:
+            StoreError, EngineError: it does not; says why.
+        """
+        for failure in (self.store.failure, self.custody.halted, self.outbox.failure):
+            if failure:
+                raise StoreError(failure)
+        reason = self.engine_failure()
+        if reason:
+            raise EngineError(reason)
+
+    def halted(self) -> str:
+        """Return why the node takes no writes, or "" if it does."""
+        try:
+            self.check_writes()
+        except (StoreError, EngineError) as error:
+            return str(error)
+        return ""
+
+    def engine_failure(self) -> str:
+        """Return why the engine has halted, or "" if it has not."""
+        if self._engine is None:
+            return "no engine"
+        return self._engine.status().failure or ""
+
+    def health(self) -> tuple[Component, ...]:
+        """Return the state of every part."""
+        return examine(self)
+
+    def refresh_metrics(self) -> None:
+        """Set the metrics that nobody sets when they change."""
+        head, metrics = self.store.head, self.metrics
+        metrics.log_size.set(head.size)
+        metrics.block_height.set(head.height)
+        metrics.block_time.set(head.time_ms / 1000)
+        metrics.checkpoint_age.set(self.publisher.behind_s())
+        metrics.custody_bytes.set(self.custody.usage().bytes)
+        metrics.streams.set(self.streams.count)
+        metrics.outbox_pending.set(self.outbox.pending())
+        metrics.halted.set(bool(self.halted()))
+
+    async def _publish(self) -> None:
+        try:
+            await self.publisher.run()
+        except Exception:  # the boundary of the task: log, and show it in the health
+            self.log.exception("publishing failed unexpectedly")
+            self.publisher.failure = "unexpected failure, see the log; restart the node"
+
+    def _stalled(self) -> str | None:
+        return self.halted() or None
+
+    def _committed(self, executed: Executed) -> None:
+        """Take note of a block, in the engine's thread."""
+        for placed in executed.placed:
+            self.metrics.entries.labels(placed.applied.outcome.code).inc()
+            signed = placed.applied.signed
+            if signed is not None and signed.submission is not None:
+                accepted = placed.applied.outcome is Outcome.ACCEPTED
+                assert signed.statement.kind == Kind.SUBMISSION, signed.statement
+                self.metrics.events.inc(signed.submission.batch.count if accepted else 0)
+        for _, applied in executed.dropped:
+            self.metrics.entries.labels(applied.outcome.code).inc()
+        if not executed.leaves or self._loop is None or self.stopping:
+            return
+        self.publisher.committed(executed)
+        self.housekeeping.wake()
+        self._loop.call_soon_threadsafe(self.blocks.fire)
+
+
+def read_genesis(path: Path) -> Ledger:
+    """
+    Return the ledger of a genesis file.
+
+    Raises:
+        ConfigError: it can't be read, or does not verify.
+    """
+    try:
+        return open_genesis(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(
+            f"genesis {path} can't be read: {error.strerror}; node.genesis names the file"
+        ) from error
+    except LedgerError as error:
+        raise ConfigError(f"genesis {path} is none: {error}") from error
