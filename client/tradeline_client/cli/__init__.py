@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typer
 
-from tradeline_client.cli import audit, ledger
+from tradeline_client.cli import audit, completion, ledger, verify
 from tradeline_client.cli.command import main
 
 __all__ = ["app", "main"]
@@ -22,5 +22,5 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-ledger.register(app)
-audit.register(app)
+for group in (verify, audit, ledger, completion):
+    group.register(app)

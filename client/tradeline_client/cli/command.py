@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
 import typer
 import typer.main
 from typer.exceptions import TyperException
+from typer.models import TyperInfo
 
 from tradeline_client.errors import ClientError
 from tradeline_ledger.errors import LedgerError, VerificationError
+from tradeline_ledger.problem import CODES
 
 COMMANDS_GROUP: Final = "tradeline.commands"
+OWN_COMMANDS: Final = "tradeline_client.cli"
+"""Module of the client's own commands, to which all others are added."""
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_NOT_VERIFIED: Final = 3
@@ -35,35 +40,63 @@ def run(arguments: list[str]) -> int:
         typer.echo("tradeline: stopped", err=True)
         return EXIT_FAILED
     except TyperException as error:
-        typer.echo(error.format_message(), err=True)
+        typer.echo(_usage_text(error), err=True)
         return error.exit_code
     except errors as error:
-        typer.echo(f"tradeline: {error}", err=True)
+        typer.echo(f"tradeline: {_text(error)}", err=True)
         return EXIT_NOT_VERIFIED if isinstance(error, VerificationError) else EXIT_FAILED
     return result if isinstance(result, int) else EXIT_DONE
 
 
+@cache
 def _assemble() -> tuple[typer.Typer, tuple[type[Exception], ...]]:
     """Return the command with everybody's subcommands, and the errors that they fail with."""
-    root: typer.Typer | None = None
+    root: typer.Typer = importlib.import_module(OWN_COMMANDS).app
     errors: list[type[Exception]] = []
     for point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda each: each.name):
         app = point.load()
         errors += getattr(importlib.import_module(point.module), "ERRORS", ())
-        if root is None:
-            root = app
-        else:
+        if app is not root:
             _merge(root, app)
-    assert root is not None, "the distribution is installed without its entry points"
     return root, (LedgerError, ClientError, OSError, *errors)
 
 
 def _merge(into: typer.Typer, other: typer.Typer) -> None:
     into.registered_commands += other.registered_commands
-    present = {group.name: group.typer_instance for group in into.registered_groups}
+    present = {_name(group): group.typer_instance for group in into.registered_groups}
     for group in other.registered_groups:
-        known = present.get(group.name)
+        known = present.get(_name(group))
         if known is not None and group.typer_instance is not None:
             _merge(known, group.typer_instance)
         else:
             into.registered_groups.append(group)
+
+
+def _name(group: TyperInfo) -> str:
+    """Return the name of a group, given where it was added or where it was made."""
+    made = None if group.typer_instance is None else group.typer_instance.info.name
+    found = group.name if isinstance(group.name, str) else made
+    assert isinstance(found, str), "a group of commands has a name"
+    return found
+
+
+def _usage_text(error: TyperException) -> str:
+    """Return what is wrong with a command line, and where its help is."""
+    text = error.format_message().replace("Value error, ", "")
+    path = getattr(getattr(error, "ctx", None), "command_path", "")
+    return text if "\n" in text or not path else f"{text} See: {path} --help"
+
+
+def _text(error: Exception) -> str:
+    """Return what went wrong, and where to read more about a code that the text does not name."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    text = str(error)
+    # What only a verification found has its remedy beside its text.
+    remedy = getattr(error, "remedy", "")
+    if remedy and remedy not in text:
+        text += f"; {remedy}"
+    code = getattr(error, "code", None)
+    if code in CODES and code not in text:
+        text += f"\nmore about it: tradeline explain {code}"
+    return text
