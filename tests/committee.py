@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from tests.world import DESK, World, seed
 
+from tradeline_ledger.body import body_hash
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
 from tradeline_ledger.consent import CONSENT, Terms, consent_id
 from tradeline_ledger.cosignature import cosign, cosigner_name
-from tradeline_ledger.deposit import Attachment, share_paths
+from tradeline_ledger.deposit import Attachment, make_deposits, share_paths
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.history import EventId, HistoryRow, fold_head, fold_marks
 from tradeline_ledger.hpke import (
@@ -49,6 +50,7 @@ from tradeline_ledger.release import (
     Proofs,
     sign_history,
 )
+from tradeline_ledger.sharing import split
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import (
     STATEMENT,
@@ -58,7 +60,14 @@ from tradeline_ledger.statement import (
     Statement,
     decode_leaf,
 )
-from tradeline_ledger.submission import HEADER_BYTES, Submission, decode_submission, header_tag
+from tradeline_ledger.submission import (
+    HEADER_BYTES,
+    Submission,
+    decode_submission,
+    encode_headers,
+    header_tag,
+    make_batch,
+)
 from tradeline_ledger.trust import RegistryStep, registry_after
 
 ONE_TIME = PrivateKey.generate(b"".join(seed("one-time", part) for part in range(3)))
@@ -88,16 +97,56 @@ class Committee:
         """Place one batch of (tag, retain_month, event) rows; return its log index."""
         batch, attachment, _ = self.world.batch(member, events, salt)
         executed = self.world.block(self.world.submission(member, batch))
-        assert executed.placed[0].applied.outcome.accepted, executed.placed[0].applied
+        assert executed.placed[0].applied.outcome.accepted
         index = executed.placed[0].index
         self.attachments[index] = attachment
+        return index
+
+    def submit_sealed(
+        self,
+        member: int,
+        rows: list[tuple[bytes, int, bytes]],
+        keys: list[bytes],
+        dealt: list[bytes] | None = None,
+    ) -> int:
+        """
+        Place a batch of (tag, retain_month, body) rows as a dishonest contributor can make them.
+
+        `dealt` are shared in place of `keys`.
+        """
+        world = self.world
+        epoch = world.registry.epoch
+        secrets = b"".join(dealt or keys)
+        random = seed("dealt", len(world.leaves))[:1] * (len(secrets) * (epoch.threshold - 1))
+        shares = split(secrets, epoch.threshold, len(epoch.committee), random)
+        tags, months = [row[0] for row in rows], [row[1] for row in rows]
+        hashes = [body_hash(row[2]) for row in rows]
+        headers = encode_headers(tags, months, hashes)
+        leaves = [leaf_hash(headers[at : at + 56]) for at in range(0, len(headers), 56)]
+        recipients = [
+            (each.member, world.institution(each.member).hpke.public.encoded)
+            for each in epoch.committee
+        ]
+        deposits, sealed = make_deposits(
+            shares,
+            recipients,
+            ledger_id=world.ledger.ledger_id,
+            member=member,
+            epoch=epoch.epoch,
+            events_root=root_of(leaves),
+        )
+        batch = make_batch(epoch.epoch, tags, months, hashes, deposits)
+        executed = world.block(world.submission(member, batch))
+        assert executed.placed[0].applied.outcome.accepted
+        index = executed.placed[0].index
+        self.attachments[index] = Attachment(tuple(row[2] for row in rows), tuple(sealed))
         return index
 
     def consent(self, terms: Terms) -> bytes:
         """Post a consent; return its id."""
         content = self.world.consent(terms)
         executed = self.world.block(self.world.entry(terms.grantee, Kind.CONSENT, content))
-        assert executed.placed[0].applied.outcome.accepted, executed.placed[0].applied
+        assert executed.placed[0].applied.outcome.accepted
         return consent_id(encode(terms))
 
     def inquire(self, consent: bytes, reader: int = 1, **changes: object) -> int:
@@ -105,8 +154,15 @@ class Committee:
         given: dict[str, object] = {"key_hash": key_hash(ONE_TIME.public.encoded), **changes}
         inquiry = self.world.inquiry(consent, reader, **given)  # type: ignore[arg-type]
         executed = self.world.block(self.world.entry(reader, Kind.INQUIRY, encode(inquiry)))
-        assert executed.placed[0].applied.outcome.accepted, executed.placed[0].applied
+        assert executed.placed[0].applied.outcome.accepted
         return executed.placed[0].index
+
+    def delete_body(self, event: EventId) -> None:
+        """Delete a body on every node."""
+        attachment = self.attachments[event.index]
+        bodies = list(attachment.bodies)
+        bodies[event.position] = None
+        self.attachments[event.index] = Attachment(tuple(bodies), attachment.sealed)
 
     def mark(
         self, member: int, target: tuple[int, int], what: int, value: int | None, reason: int
@@ -114,7 +170,7 @@ class Committee:
         """Place a mark; return its log index."""
         content = encode(Mark(EventId(*target), what, value, reason))
         executed = self.world.block(self.world.entry(member, Kind.MARK, content))
-        assert executed.placed[0].applied.outcome.accepted, executed.placed[0].applied
+        assert executed.placed[0].applied.outcome.accepted
         return executed.placed[0].index
 
     def change_keys(
@@ -142,7 +198,7 @@ class Committee:
         content = encode(Key(change, root.sign("key", change)))
         poster = 5 if member != 5 else 1
         executed = self.world.block(self.world.entry(poster, Kind.KEY, content, DESK))
-        assert executed.placed[0].applied.outcome.accepted, executed.placed[0].applied
+        assert executed.placed[0].applied.outcome.accepted
         return executed.head.height
 
     # What nodes publish.
@@ -194,7 +250,7 @@ class Committee:
 
     def steps(self, before: int | None = None, **signed: object) -> tuple[RegistryStep, ...]:
         """Return every change of the registry in the first `before` leaves."""
-        steps = []
+        steps: list[RegistryStep] = []
         registry = self.world.ledger.registry
         for index, encoded in enumerate(self.world.leaves[:before]):
             leaf = decode_leaf(encoded)

@@ -296,12 +296,11 @@ class _Judge:
                 Fault.CORRECTION,
                 f"its target {target} is an event of member {about.entry.statement.member}",
             )
+        if about.row != proven.row and tag_keys(self.facts, proven.row[0]) <= 1:
+            raise _FaultError(Fault.CORRECTION, f"its target {target} is under another tag")
         there = self._own_places.get(target)
         if there is None:
-            # Gone, withheld or invalid: what can be compared is the tag.
-            if about.row == proven.row or self._tag_keys(proven.row[0]) > 1:
-                return place
-            raise _FaultError(Fault.CORRECTION, f"its target {target} is under another tag")
+            return place  # gone, withheld or invalid: only the tag can be compared
         if place.category is None:
             place = _Place(place.identifier, place.year, there.category)
         if there != place:
@@ -312,9 +311,6 @@ class _Judge:
         if shown is not None and is_retraction(shown.event) and not is_retraction(event):
             raise _FaultError(Fault.CORRECTION, f"its target {target} is a retraction")
         return place
-
-    def _tag_keys(self, member: int) -> int:
-        return tag_keys(self.facts, member)
 
 
 def tag_keys(facts: Facts, member: int) -> int:

@@ -172,9 +172,9 @@ def verify_bundle(
         log = log.advance(step)
     facts = verify_facts(bundle, log)
     keys = {}
-    for proven, proof, key in zip(facts.events, bundle.proofs.events, bundle.keys, strict=True):
-        if proven.body is None and (key is not None or proof.body is not None):
-            raise MalformedError(f"event {proven.id} comes with a body or key, and has none")
+    for proven, key in zip(facts.events, bundle.keys, strict=True):
+        if key is not None and proven.body is None:
+            raise MalformedError(f"event {proven.id} comes with a key, and has no body to open")
         if key is not None:
             keys[proven.id] = key
     report = compose_report(facts, judge(facts, keys, subject, {}), subject)

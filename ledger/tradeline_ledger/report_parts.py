@@ -8,7 +8,7 @@ invalid, or an inquiry. Times are ms since 1970 UTC; months count as `year * 12 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class ReportEvent:
     filed: Filed
     event: Event
     """Decoded; fields are wire values in the order of `schema`."""
-    schema: EventSchema
+    schema: EventSchema = field(repr=False)
     identifier: int | None
     """Which of the subject's identifiers it was filed under; None if not checked."""
 

@@ -9,7 +9,7 @@ hidden: a chain lists the original and every correction (DESIGN.md, section 9).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from tradeline_ledger.field import Replacement
@@ -31,7 +31,7 @@ class EffectiveEvent:
     """The event that was corrected, or the event itself."""
     source: EventId
     """The event or correction whose values stand."""
-    schema: EventSchema
+    schema: EventSchema = field(repr=False)
     occurred_on: str
     """`YYYY-MM-DD`."""
     account: bytes | None
