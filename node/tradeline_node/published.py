@@ -157,3 +157,17 @@ class PublishedStore:
         with self._lock:
             row = self._db.execute(query, values).fetchone()
         return OwnLines(row[0], row[1], row[2], row[3], bool(row[4])) if row else None
+
+
+def read_own(path: Path) -> list[tuple[int, bytes]]:
+    """
+    Return (size, root) of all that was signed, ascending, and change nothing.
+
+    Raises:
+        sqlite3.Error: the file can't be read.
+    """
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        return list(db.execute("SELECT size, root FROM own ORDER BY size"))
+    finally:
+        db.close()

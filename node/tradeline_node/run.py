@@ -103,7 +103,7 @@ def run(
     """
     configure_logs(configs[0].log.level, configs[0].log.format)
     with contextlib.ExitStack() as opened:
-        sockets = [opened.enter_context(_listen(config)) for config in configs]
+        sockets = [opened.enter_context(listen(config)) for config in configs]
         nodes: list[Node] = []
         for config in configs:
             node = Node.open(config, passphrase)
@@ -115,7 +115,7 @@ def run(
         engine.start()
         opened.callback(engine.stop)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(nodes, sockets, engine, announce))
+            runner.run(_until_signal(nodes, sockets, engine, announce))
 
 
 def write_ready(path: Path, running: Sequence[Running]) -> None:
@@ -128,16 +128,19 @@ def write_ready(path: Path, running: Sequence[Running]) -> None:
     write_file(path, document.encode())
 
 
-async def _serve(
+async def serve(
     nodes: Sequence[Node],
     sockets: Sequence[socket.socket],
     engine: LocalEngine,
     announce: Callable[[list[Running]], None],
+    stop: asyncio.Event,
 ) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    """
+    Serve nodes that are open and attached to `engine`, each on its socket, until `stop` is set.
+
+    Then finish the block that is being made, and what the nodes began; closing their stores is
+    left to the caller.
+    """
     for node in nodes:
         await node.start()
     servers = [_Server(_server_config(node)) for node in nodes]
@@ -167,6 +170,19 @@ async def _serve(
         node_log("all").info("stopped")
 
 
+async def _until_signal(
+    nodes: Sequence[Node],
+    sockets: Sequence[socket.socket],
+    engine: LocalEngine,
+    announce: Callable[[list[Running]], None],
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(nodes, sockets, engine, announce, stop)
+
+
 class _Server(uvicorn.Server):
     """A server that leaves signals to whoever runs several of them."""
 
@@ -192,8 +208,13 @@ def _server_config(node: Node) -> uvicorn.Config:
     )
 
 
-def _listen(config: Config) -> socket.socket:
-    """Return a bound socket, so that a taken port is found before anything is opened."""
+def listen(config: Config) -> socket.socket:
+    """
+    Return a socket that listens, so that a taken port is found before anything is opened.
+
+    Raises:
+        ConfigError: the port is taken, or the address is not this machine's.
+    """
     host, port = config.http.host, config.http.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     own = socket.socket(family)

@@ -1,0 +1,283 @@
+"""
+The doctor: what is wrong with a node, running or stopped, and what to do about it.
+
+It changes nothing. Stores are opened to read only; a running node is asked beside that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from tradeline_ledger.errors import LedgerError
+from tradeline_node.compare import compare_log
+from tradeline_node.config import Config, load_config
+from tradeline_node.custody_file import AttachmentFile, check_items
+from tradeline_node.errors import NodeError, PeerError, StoreError
+from tradeline_node.keystore import Keystore, open_keystore
+from tradeline_node.peers import PeerClient
+from tradeline_node.published import read_own
+from tradeline_node.run import member_folders
+from tradeline_node.service import read_genesis
+from tradeline_node.store import LedgerStore
+
+HEALTH_TIMEOUT_S: Final = 3.0
+FINDINGS_MAX: Final = 200
+_RESTORE: Final = "put the file back from a backup, or copy it from another node and check again"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    code: str
+    """config, keystore, genesis, store, record, custody, signed, health, peer, peer-differs."""
+    where: str
+    """File, record or peer."""
+    detail: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at in one member folder, and what was found."""
+
+    folder: Path
+    checks: list[str] = field(default_factory=list)
+    """What was done, each with its figures."""
+    findings: list[Finding] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON shows it."""
+        return {
+            "folder": str(self.folder),
+            "checks": self.checks,
+            "findings": [asdict(each) for each in self.findings],
+        }
+
+    def add(self, code: str, where: object, detail: object, remedy: str) -> None:
+        """Take note of a finding, up to `FINDINGS_MAX`."""
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(Finding(code, str(where), str(detail), remedy))
+
+
+def examine_folder(
+    folder: Path, environment: Mapping[str, str], passphrase: bytes, *, deep: bool, peers: bool
+) -> list[Report]:
+    """
+    Return a report on each member folder of `folder`.
+
+    `deep` replays the whole log and reads every attachment; `peers` compares with other nodes.
+
+    Raises:
+        ConfigError: there is no member folder.
+    """
+    return [
+        _examine(each, environment, passphrase, deep=deep, peers=peers)
+        for each in member_folders(folder)
+    ]
+
+
+def _examine(
+    folder: Path, environment: Mapping[str, str], passphrase: bytes, *, deep: bool, peers: bool
+) -> Report:
+    report = Report(folder)
+    try:
+        config = load_config(folder, environment)
+        ledger = read_genesis(config.path(config.node.genesis))
+    except NodeError as error:
+        report.add("config", folder, error, "correct what the message names")
+        return report
+    report.checks.append("configuration, genesis")
+    keys = _keystore(report, config, passphrase)
+    path = config.path(config.storage.ledger)
+    if not path.exists():
+        report.checks.append("no ledger store yet: the node never ran")
+        return report
+    try:
+        store = LedgerStore.open(path, ledger, read_only=True)
+    except NodeError as error:
+        report.add("store", path, error, "restore the store, or remove it to fetch the log anew")
+        return report
+    try:
+        _store(report, config, store, deep=deep)
+        if keys is not None:
+            _keys(report, config, keys, store)
+        _custody(report, config, store, deep=deep)
+        _health(report, config)
+        if peers and keys is not None:
+            asyncio.run(_peers(report, config, store, keys, deep=deep))
+    finally:
+        store.close()
+    return report
+
+
+def _keystore(report: Report, config: Config, passphrase: bytes) -> Keystore | None:
+    path = config.path(config.node.keys)
+    try:
+        keys = open_keystore(path, passphrase)
+    except NodeError as error:
+        report.add("keystore", path, error, "correct what the message names")
+        return None
+    if keys.member != config.node.member:
+        report.add(
+            "keystore",
+            path,
+            f"holds the keys of member {keys.member}, node.member is {config.node.member}",
+            "put the right keystore in place, or correct node.toml",
+        )
+    report.checks.append("keystore")
+    return keys
+
+
+def _keys(report: Report, config: Config, keys: Keystore, store: LedgerStore) -> None:
+    try:
+        keys.check(store.registry.member(keys.member), config.path(config.node.keys))
+    except NodeError as error:
+        report.add("keystore", config.path(config.node.keys), error, "correct what it names")
+
+
+def _store(report: Report, config: Config, store: LedgerStore, *, deep: bool) -> None:
+    head = store.head
+    path = config.path(config.storage.ledger)
+    if deep:
+        try:
+            found = store.verify()
+        except StoreError as error:
+            report.add("store", path, error, "restore the store, or remove it to fetch it anew")
+            return
+        for each in found:
+            report.add(
+                "record",
+                f"{path}: {each.where}",
+                f"{each.code}: {each.detail}",
+                "stop the node; restore the store from a backup, or remove the folder and start: "
+                "the node replays the log of the others",
+            )
+        report.checks.append(f"log replayed, {head.size} leaves")
+    else:
+        report.checks.append(f"store opens, {head.size} leaves (--deep replays them)")
+    _signed(report, config, store)
+
+
+def _signed(report: Report, config: Config, store: LedgerStore) -> None:
+    """Compare what the node has signed with the store."""
+    path = config.path(config.storage.published)
+    if not path.exists():
+        return
+    try:
+        rows = read_own(path)
+        for size, root in rows:
+            if size > store.head.size:
+                report.add(
+                    "signed",
+                    f"{path}: size {size}",
+                    f"this node signed a log of {size} leaves, its store has {store.head.size}",
+                    "the store was replaced by an older copy: start the node, which catches up",
+                )
+                return
+            if store.root(size) != root:
+                report.add(
+                    "signed",
+                    f"{path}: size {size}",
+                    f"signed with root {root.hex()}, the store has {store.root(size).hex()}",
+                    "restore the store that the signatures were made with",
+                )
+                return
+    except (sqlite3.Error, NodeError) as error:
+        report.add("signed", path, error, _RESTORE)
+        return
+    report.checks.append(f"{len(rows)} own signatures")
+
+
+def _custody(report: Report, config: Config, store: LedgerStore, *, deep: bool) -> None:
+    folder = config.path(config.storage.custody)
+    count = 0
+    for path in _attachments(folder):
+        count += 1
+        try:
+            with AttachmentFile(str(path)) as file:
+                if file.batch_hash.hex() != path.name:
+                    report.add(
+                        "custody",
+                        path,
+                        f"it holds batch {file.batch_hash.hex()}",
+                        "give it the name of its batch",
+                    )
+                if deep:
+                    check_items(file.items(), store.ledger.ledger_id)
+        except FileNotFoundError:
+            count -= 1  # erased or discarded by the node meanwhile
+        except (NodeError, LedgerError, OSError) as error:
+            report.add("custody", path, error, _RESTORE)
+    done = "read" if deep else "found (--deep reads them)"
+    report.checks.append(f"{count} attachments {done}")
+
+
+def _attachments(folder: Path) -> Iterator[Path]:
+    """Yield the attachment files below `folder`, by name."""
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if len(name) == 64 and not name.strip("0123456789abcdef"):  # noqa: PLR2004  a hash
+                yield Path(parent) / name
+
+
+def _health(report: Report, config: Config) -> None:
+    """Ask the node itself, if it runs."""
+    url = f"http://{config.http.host}:{config.http.port}/healthz"
+    try:
+        answer = httpx2.get(url, timeout=HEALTH_TIMEOUT_S, trust_env=False)
+        components = json.loads(answer.content)["components"]
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        report.checks.append("the node does not run")
+        return
+    except (ValueError, KeyError, TypeError):
+        report.add(
+            "health", url, "what answers there is no node", "end what uses the port, or set another"
+        )
+        return
+    report.checks.append("the node runs")
+    for each in components:
+        if not each["ok"]:
+            report.add("health", f"{url}: {each['name']}", each["detail"], "see the detail")
+
+
+async def _peers(
+    report: Report, config: Config, store: LedgerStore, keys: Keystore, *, deep: bool
+) -> None:
+    client = PeerClient(
+        keys.node, keys.member, store.ledger.ledger_id, config.publish.peer_timeout_ms
+    )
+    compared = []
+    try:
+        for number in store.registry.epoch.validators:
+            record = store.registry.member(number)
+            if number == keys.member or record is None:
+                continue
+            try:
+                compared.append(await compare_log(store, client, record, deep=deep))
+            except PeerError as error:
+                report.add(
+                    "peer",
+                    f"member {number}",
+                    error,
+                    "see whether that node runs and its endpoint is the registry's",
+                )
+            except NodeError as error:
+                report.add("store", config.path(config.storage.ledger), error, _RESTORE)
+    finally:
+        await client.close()
+    for each in compared:
+        report.checks.append(f"compared with member {each.peer} up to size {each.size}")
+        for difference in each.differences:
+            where = f"member {each.peer}: {difference.where}"
+            report.add("peer-differs", where, difference.detail, difference.remedy)
