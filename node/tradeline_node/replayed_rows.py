@@ -19,10 +19,10 @@ MEMORY_BYTES_MAX: Final = 64 << 20
 class ReplayedRows:
     """A `View` of rows put so far; a context manager, which takes the temporary folder away."""
 
-    def __init__(self, beside: Path, bytes_max: int = MEMORY_BYTES_MAX) -> None:
-        """Use a temporary folder in the folder of `beside` beyond `bytes_max`."""
+    def __init__(self, beside: Path) -> None:
+        """Use a temporary folder in the folder of `beside` when they get many."""
         self._beside = beside
-        self._bytes_left = bytes_max
+        self._bytes_left = MEMORY_BYTES_MAX
         self._rows: dict[bytes, bytes] = {}
         self._database: Database | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
