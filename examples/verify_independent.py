@@ -1,0 +1,1535 @@
+#!/usr/bin/env python3
+"""
+Verify a file of a Tradeline ledger without any code of Tradeline.
+
+    python verify_independent.py FILE [--trust POLICY] [--json]
+
+FILE is an evidence bundle, a checkpoint or a proof file (`.tlog-proof`); POLICY is a tlog-policy
+file with the keys that you trust. A bundle gets two verdicts: *consistent* in itself, and
+*anchored* to the policy. A checkpoint or a proof says nothing without a policy.
+
+Exit codes: 0 verified, 3 not verified (and where), 2 usage.
+
+This is one file on the standard library, msgpack and PyNaCl. It was written from docs/formats.md
+alone, and its sections are those of that page. Whatever a file gets wrong raises `Refused`.
+AES-256-GCM is libsodium's, which has it only where the processor has AES instructions; elsewhere
+a bundle without body keys can still be verified, and one with them ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import msgpack
+from nacl.bindings import (
+    crypto_aead_aes256gcm_decrypt,
+    crypto_core_ed25519_is_valid_point,
+    crypto_sign_open,
+)
+from nacl.exceptions import CryptoError, UnavailableError
+
+
+class Refused(Exception):  # noqa: N818 - a verdict rather than a fault
+    """What is verified does not hold: `where`, and `why`."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}")
+        self.where, self.why = where, why
+
+
+class Usage(Exception):  # noqa: N818 - the caller's doing
+    """The question can't be answered: no such file, no policy, no AES."""
+
+
+def refuse(where: str, why: str) -> NoReturn:
+    """Raise `Refused`."""
+    raise Refused(where, why)
+
+
+def require(holds: object, where: str, why: str) -> None:
+    """Raise `Refused` unless `holds`."""
+    if not holds:
+        raise Refused(where, why)
+
+
+# 1. Conventions: encoding. A `Shape` checks one decoded value and returns it, a record as a
+# `Record` with named fields; `where` is the path to the value, for people.
+
+Shape = Callable[[Any, str], Any]
+
+
+class Record(SimpleNamespace):
+    """A decoded record: its fields by name."""
+
+
+def integer(least: int, most: int) -> Shape:
+    """Return the shape of an integer from `least` to `most`."""
+
+    def check(value: Any, where: str) -> int:
+        if type(value) is not int or not least <= value <= most:  # bool is no int here
+            refuse(where, f"{value!r:.40} is no integer from {least} to {most}")
+        return value
+
+    return check
+
+
+def blob(least: int, most: int | None = None) -> Shape:
+    """Return the shape of `least` to `most` bytes; of exactly `least` without `most`."""
+    top = least if most is None else most
+
+    def check(value: Any, where: str) -> bytes:
+        if type(value) is not bytes or not least <= len(value) <= top:
+            refuse(where, f"expected {least} to {top} bytes")
+        return value
+
+    return check
+
+
+def text(least: int, most: int, pattern: str | None = None) -> Shape:
+    """Return the shape of text of `least` to `most` characters, which match `pattern` whole."""
+
+    def check(value: Any, where: str) -> str:
+        if type(value) is not str or not least <= len(value) <= most:
+            refuse(where, f"expected text of {least} to {most} characters")
+        if any(unicodedata.category(each) in {"Cc", "Cs"} for each in value):
+            refuse(where, "text with control characters")
+        require(unicodedata.is_normalized("NFC", value), where, "text is not in normal form C")
+        if pattern is not None and not re.fullmatch(pattern, value):
+            refuse(where, f"{value!r:.40} is not as demanded")
+        return value
+
+    return check
+
+
+def optional(shape: Shape) -> Shape:
+    """Return the shape of `x|nil`."""
+    return lambda value, where: None if value is None else shape(value, where)
+
+
+def record(fields: str) -> Shape:
+    """Return the shape of a record of exactly these fields, as in "name type, name type"."""
+    named = [(name, shape_of(kind)) for name, kind in (f.split() for f in fields.split(","))]
+
+    def check(value: Any, where: str) -> Record:
+        if type(value) is not list or len(value) != len(named):
+            refuse(where, f"expected a record of {len(named)} fields")
+        items = zip(named, value, strict=True)
+        return Record(**{name: shape(item, f"{where}.{name}") for (name, shape), item in items})
+
+    return check
+
+
+def shape_of(kind: str) -> Shape:
+    """
+    Return the shape that a word names: `u8`, `b32`, `bin512` for at most 512 bytes, `str9` for 1
+    to 9 characters, `1..9` for an integer, a key of `SHAPES`, each with `?` where nil is allowed.
+    """
+    if kind.endswith("?"):
+        return optional(shape_of(kind[:-1]))
+    if kind in SHAPES:
+        return SHAPES[kind]
+    if ".." in kind:
+        least, most = kind.split("..")
+        return integer(int(least), int(most))
+    word, number = re.fullmatch("([a-z]+)([0-9]+)", kind).groups()  # type: ignore[union-attr]
+    n = int(number)
+    return {
+        "u": lambda: integer(0, 2**n - 1),
+        "b": lambda: blob(n),
+        "bin": lambda: blob(0, n),
+        "str": lambda: text(1, n),
+    }[word]()
+
+
+def several(
+    shape: Shape, least: int, most: int, order: Callable[[Any], Any] | None = None
+) -> Shape:
+    """Return the shape of a list, which strictly ascends by `order` where that is given."""
+
+    def check(value: Any, where: str) -> list[Any]:
+        if type(value) is not list or not least <= len(value) <= most:
+            refuse(where, f"expected a list of {least} to {most}")
+        items = [shape(item, f"{where}[{place}]") for place, item in enumerate(value)]
+        if order is not None:
+            places = [order(item) for item in items]
+            rises = all(a < b for a, b in pairwise(places))
+            require(rises, where, "the list does not ascend without duplicates")
+        return items
+
+    return check
+
+
+def decode(shape: Shape, data: bytes, where: str, most: int) -> Any:
+    """Return the value whose one encoding `data` is."""
+    require(len(data) <= most, where, f"{len(data)} bytes are more than {most}")
+    try:
+        value = msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0, max_map_len=0)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise Refused(where, f"no MessagePack value ({error})"[:160]) from None
+    checked = shape(value, where)
+    require(encode(value) == data, where, "not the canonical encoding")
+    return checked
+
+
+def encode(value: Any) -> bytes:
+    """Return the one encoding of integers, bytes, text, None and lists of them."""
+    return msgpack.packb(value, use_bin_type=True)  # type: ignore[no-any-return]
+
+
+def by(*names: str) -> Callable[[Any], Any]:
+    """Return what orders a list of records by these fields, or of values by themselves."""
+    return lambda item: tuple(getattr(item, name) for name in names) if names else item
+
+
+SHAPES: dict[str, Shape] = {
+    "id": integer(1, 2**32 - 1),
+    "index": integer(0, 2**63 - 1),  # leaves of a log, heights
+    "time": integer(172_800_000, 2**53 - 1),  # of a block, ms
+    "month": integer(256, 2**16 - 1),
+    "path": several(blob(32), 0, 64),
+}
+
+
+# 1. Conventions: hashes and signatures
+
+
+def sha256(data: bytes) -> bytes:
+    """Return SHA-256."""
+    return hashlib.sha256(data).digest()
+
+
+def label(name: str) -> bytes:
+    """Return what stands before everything that is hashed or signed under `name`."""
+    return f"tradeline/v1 {name}\n".encode()
+
+
+def digest(name: str, data: bytes) -> bytes:
+    """Return H(name, data)."""
+    return sha256(label(name) + data)
+
+
+def raw_signature_holds(key: bytes, signature: bytes, message: bytes) -> bool:
+    """Return whether `crypto_sign_open` accepts: its judgement is the protocol's."""
+    try:
+        crypto_sign_open(signature + message, key)
+    except (CryptoError, ValueError):
+        return False
+    return len(signature) == 64
+
+
+def signature_holds(key: bytes, name: str, signature: bytes, data: bytes) -> bool:
+    """Return whether `signature` is Sig(key, name, data)."""
+    return raw_signature_holds(key, signature, label(name) + data)
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Return the hash of a leaf of the tree of RFC 6962."""
+    return sha256(b"\x00" + leaf)
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node."""
+    return sha256(b"\x01" + left + right)
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """Return the root over leaf bytes."""
+    level = [leaf_hash(leaf) for leaf in leaves]
+    if not level:
+        return sha256(b"")
+    while len(level) > 1:  # a node without a sibling moves up as it is
+        pairs = [node_hash(a, b) for a, b in zip(level[::2], level[1::2], strict=False)]
+        level = pairs + level[len(pairs) * 2 :]
+    return level[0]
+
+
+def verify_inclusion(
+    leaf: bytes, index: int, head: tuple[int, bytes], path: Sequence[bytes], where: str
+) -> None:
+    """Refuse unless `path` leads from `leaf` to head (size, root) (RFC 9162, 2.1.3.2)."""
+    size, root = head
+    require(index < size, where, f"index {index} is not below size {size}")
+    at, last, result = index, size - 1, leaf_hash(leaf)
+    for sibling in path:
+        require(last, where, "the path is too long")
+        if at & 1 or at == last:
+            result = node_hash(sibling, result)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            result = node_hash(result, sibling)
+        at, last = at >> 1, last >> 1
+    require(last == 0, where, "the path is too short")
+    require(result == root, where, "the path does not lead to the root")
+
+
+def verify_consistency(
+    old_head: tuple[int, bytes], new_head: tuple[int, bytes], path: Sequence[bytes], where: str
+) -> None:
+    """Refuse unless the older head (size, root) is a beginning of the newer (RFC 9162, 2.1.4.2)."""
+    (old, old_root), (new, new_root) = old_head, new_head
+    require(1 <= old <= new, where, f"size {old} is not one of the first {new}")
+    if old == new:
+        require(not path, where, "a path between equal sizes")
+        require(old_root == new_root, where, "two roots for one size")
+        return
+    rest = list(path)
+    if old & (old - 1) == 0:  # the old root is a node of the new tree, and is left out
+        rest.insert(0, old_root)
+    require(rest, where, "the path is too short")
+    at, last = old - 1, new - 1
+    while at & 1:
+        at, last = at >> 1, last >> 1
+    first = second = rest[0]
+    for sibling in rest[1:]:
+        require(last, where, "the path is too long")
+        if at & 1 or at == last:
+            first, second = node_hash(sibling, first), node_hash(sibling, second)
+            while at and not at & 1:
+                at, last = at >> 1, last >> 1
+        else:
+            second = node_hash(second, sibling)
+        at, last = at >> 1, last >> 1
+    require(last == 0, where, "the path is too short")
+    require(first == old_root, where, "the path does not lead to the older root")
+    require(second == new_root, where, "the path does not lead to the newer root")
+
+
+# 1. Conventions: time
+
+
+def month_of_ms(time_ms: int, utc_offset_min: int) -> int:
+    """Return the local month of an instant, counted as year x 12 + month - 1."""
+    day = (time_ms + utc_offset_min * 60_000) // 86_400_000
+    local = date.fromordinal(date(1970, 1, 1).toordinal() + day)
+    return local.year * 12 + local.month - 1
+
+
+# 2. Identity of a ledger, members, epochs
+
+KINDS = {"submission": 1, "consent": 2, "inquiry": 4, "mark": 6}
+FEED_ZERO_KINDS = 1 << 5 | 1 << 8
+KNOWN_KINDS = sum(1 << kind for kind in range(1, 17))
+ROLE_OF_KIND = {1: 1, 2: 2, 4: 2, 6: 1}  # contributor 1, reader 2
+VALIDATOR_ROLE = 8
+MEMBER_KEYS = ("root_key", "node_key", "note_key", "cosigner_key", "engine_key")
+
+SHAPES |= {
+    "country": text(0, 2, "([A-Z]{2})?"),
+    "identifier": text(1, 64, "[0-9A-Z]+"),
+    "endpoint": text(0, 256),
+    "feeds": several(record("feed id, key b32, kinds u32"), 0, 256, by("feed")),
+    "validators": several(shape_of("u32"), 1, 64, by()),
+    "committee": several(record("member u32, key_id b32"), 1, 16, by("member")),
+    "retention": several(record("category u8, months u16"), 6, 6),
+}
+SHAPES["legal_ids"] = several(record("type 2..3, country country, identifier identifier"), 0, 8)
+MEMBER = record(
+    "id id, from_height index, until_height index?, name str128, group id, legal_ids legal_ids,"
+    "roles 0..31, root_key b32, feeds feeds, node_key b32?, note_key b32?, cosigner_key b32?,"
+    "engine_key b32?, hpke_key b1216?, tag_key_hash b32?, endpoint endpoint, tls_pin b32?"
+)
+EPOCH = record(
+    "epoch u32, from_height index, from_ms time, suite 1..1, validators validators,"
+    "committee committee"
+)
+
+
+def member_record(value: Any, where: str) -> Record:
+    """Check a member record; its `encoded` is what `registry_root` is over."""
+    result = MEMBER(value, where)
+    until = result.until_height
+    require(until is None or until > result.from_height, where, "a version that is never in force")
+    for feed in result.feeds:
+        allowed = feed.kinds and not feed.kinds & (FEED_ZERO_KINDS | ~KNOWN_KINDS)
+        require(allowed, where, f"feed {feed.feed} has no kind, or one that it can't have")
+    result.encoded = encode(value)
+    require(len(result.encoded) <= 32_768, where, "the member record is too long")
+    return result  # type: ignore[no-any-return]
+
+
+def epoch_record(value: Any, where: str) -> Record:
+    """Check an epoch record, and keep its `encoded`."""
+    result = EPOCH(value, where)
+    result.encoded = encode(value)
+    require(len(result.encoded) <= 4096, where, "the epoch record is too long")
+    return result  # type: ignore[no-any-return]
+
+
+SHAPES |= {
+    "epoch": epoch_record,
+    "members": several(member_record, 1, 65_536, by("id", "from_height")),
+    "founder_signatures": several(record("member u32, signature b64"), 0, 65_536, by("member")),
+    "params": record(
+        "release_window_ms u64, receipt_ms u64, epoch_overlap_ms u64, inquiry_skew_ms u64,"
+        "refused_per_day u32, utc_offset_min -840..840, profile str16, retention retention,"
+        "linker b32"
+    ),
+}
+GENESIS = record(
+    "format 1..1, name str128, time_ms time, rules 1..1, params params, members members,epoch epoch"
+)
+GENESIS_FILE = record("genesis bin1048576, signatures founder_signatures")
+
+
+def quorum(n: int) -> int:
+    """Return how many of n must agree."""
+    return n - (n - 1) // 3
+
+
+def in_force(version: Record, height: int) -> bool:
+    """Return whether a version is in force at a height."""
+    until = version.until_height
+    return version.from_height <= height and (until is None or height < until)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All versions of all members, and all epochs, as known after some block."""
+
+    origin: str
+    members: dict[int, list[Record]]
+    epochs: list[Record]
+
+    def root(self, height: int | None = None) -> bytes:
+        """Return `registry_root`: as it is, or as the block of `height` left it."""
+        next_height = 2**64 if height is None else height + 1
+        versions = (version for _, each in sorted(self.members.items()) for version in each)
+        leaves = [_as_of(v, next_height) for v in versions if v.from_height <= next_height]
+        return root_of(leaves + [e.encoded for e in self.epochs if e.from_height <= next_height])
+
+    def version(self, member: int, height: int) -> Record | None:
+        """Return the version of a member that is in force at a height."""
+        return next((v for v in self.members.get(member, []) if in_force(v, height)), None)
+
+    def current(self, member: int) -> Record | None:
+        """Return the version of a member that has no end."""
+        return next((v for v in self.members.get(member, []) if v.until_height is None), None)
+
+    def epoch(self, height: int) -> Record:
+        """Return the epoch at a height."""
+        return [each for each in self.epochs if each.from_height <= height][-1]
+
+    def verify_checkpoint(self, note: Note, where: str) -> tuple[int, bytes]:
+        """Return size and root of a checkpoint that validators signed, a quorum cosigned."""
+        origin, size, root = checkpoint_of(note, where)
+        require(origin == self.origin, where, f"origin {origin!r:.60} is not {self.origin!r}")
+        versions = [version for each in self.members.values() for version in each]
+        keys = [VerifierKey(origin, 1, v.note_key) for v in versions if v.note_key]
+        keys += [
+            VerifierKey(f"{origin}/{v.id}", 4, v.cosigner_key) for v in versions if v.cosigner_key
+        ]
+        valid = valid_signers(note, keys, where)
+        validators = self.epochs[-1].validators
+        current = [v for each in validators if (v := self.current(each)) is not None]
+        signed = [v.id for v in current if VerifierKey(origin, 1, v.note_key) in valid]
+        require(signed, where, "no validator signed the checkpoint with its note key")
+        names = [VerifierKey(f"{origin}/{v.id}", 4, v.cosigner_key) for v in current]
+        count, need = sum(name in valid for name in names), quorum(len(validators))
+        require(count >= need, where, f"{count} validators cosigned, the quorum is {need}")
+        return size, root
+
+
+def _as_of(version: Record, next_height: int) -> bytes:
+    if version.until_height is None or version.until_height <= next_height:
+        return version.encoded  # type: ignore[no-any-return]
+    values = msgpack.unpackb(version.encoded, raw=False)
+    values[2] = None  # its end was not known then
+    return encode(values)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What a genesis file fixes."""
+
+    ledger_id: bytes
+    genesis: Record
+    registry: Registry
+
+    @property
+    def utc_offset_min(self) -> int:
+        """Minutes of local time east of UTC."""
+        return self.genesis.params.utc_offset_min  # type: ignore[no-any-return]
+
+    @property
+    def retain_months(self) -> dict[int, int]:
+        """Months that events are kept, by category."""
+        return {row.category: row.months for row in self.genesis.params.retention}
+
+
+def verify_genesis(data: bytes, where: str = "genesis") -> Ledger:
+    """Return the ledger of a genesis file that all its founders signed."""
+    file = decode(GENESIS_FILE, data, where, 1_056_768)
+    genesis = decode(GENESIS, file.genesis, where, 1_048_576)
+    ledger_id = digest("genesis", file.genesis)
+    members = {each.id: each for each in genesis.members}
+    require(len(members) == len(genesis.members), where, "a founder stands in it twice")
+    require([s.member for s in file.signatures] == list(members), where, "not one signature each")
+    for each in file.signatures:
+        key = members[each.member].root_key
+        holds = signature_holds(key, "genesis", each.signature, ledger_id)
+        require(holds, where, f"the signature of founder {each.member} is wrong")
+    keys = []
+    for member in genesis.members:
+        whole = member.from_height == 0 and member.until_height is None
+        require(whole, where, f"founder {member.id} is not in force from height 0 on")
+        keys += [key for name in MEMBER_KEYS if (key := getattr(member, name)) is not None]
+        keys += [feed.key for feed in member.feeds]
+    require(len(set(keys)) == len(keys), where, "an Ed25519 key stands in it twice")
+    for key in keys:
+        require(crypto_core_ed25519_is_valid_point(key), where, f"weak key {key.hex()}")
+    _verify_first_epoch(genesis, members, where)
+    categories = [row.category for row in genesis.params.retention]
+    require(categories == [1, 2, 3, 4, 5, 6], where, "retention is not for categories 1 to 6")
+    registry = Registry(
+        "tradeline." + ledger_id.hex()[:16],
+        {each.id: [each] for each in genesis.members},
+        [genesis.epoch],
+    )
+    return Ledger(ledger_id, genesis, registry)
+
+
+def _verify_first_epoch(genesis: Record, members: dict[int, Record], where: str) -> None:
+    epoch = genesis.epoch
+    first = (epoch.epoch, epoch.from_height, epoch.from_ms) == (0, 0, genesis.time_ms)
+    require(first, where, "epoch 0 does not begin with the ledger")
+    for number in epoch.validators:
+        member = members.get(number)
+        require(member and member.roles & VALIDATOR_ROLE, where, f"{number} is no validator")
+        has = member and member.node_key and member.note_key and member.cosigner_key
+        require(has, where, f"validator {number} lacks a key")
+    for each in epoch.committee:
+        require(each.member in epoch.validators, where, f"{each.member} of the committee is none")
+        key = members[each.member].hpke_key
+        holds = key is not None and digest("hpke-key", key) == each.key_id
+        require(holds, where, f"the HPKE key of {each.member} is not that of the epoch")
+
+
+# 2. Registry steps
+
+SHAPES["note"] = lambda value, where: parse_note(value, where)  # noqa: PLW0108 - defined below
+STEP = record("checkpoint note, index index, block_leaf bin512, path path, records members")
+
+
+def take_step(
+    registry: Registry, step: Record, before: tuple[int, int], where: str
+) -> tuple[Registry, tuple[int, int]]:
+    """Return the registry after a step, and (index, height) of its block leaf."""
+    head = registry.verify_checkpoint(step.checkpoint, f"{where}.checkpoint")
+    leaf = decode_leaf(step.block_leaf, f"{where}.block_leaf")
+    require(leaf.version == 2, where, "no block leaf")
+    verify_inclusion(step.block_leaf, step.index, head, step.path, where)
+    later = step.index > before[0] and leaf.height > before[1]
+    require(later, where, "the block is not after that of the step before")
+    members = dict(registry.members)
+    for number in sorted({each.id for each in step.records}):
+        versions = [each for each in step.records if each.id == number]
+        _verify_past(registry.members.get(number, []), versions, leaf.height, where)
+        members[number] = versions
+    result = Registry(registry.origin, members, registry.epochs)
+    require(result.root() == leaf.registry_root, where, "the registry root is not the block's")
+    return result, (step.index, leaf.height)
+
+
+def _verify_past(old: list[Record], new: list[Record], height: int, where: str) -> None:
+    """Refuse records that say something else of heights up to `height` than was known."""
+    require(len(new) >= len(old), where, f"versions of member {new[0].id} are missing")
+    for known, given in zip(old, new, strict=False):
+        if known.until_height is None and given.until_height is not None:
+            require(given.until_height == height + 1, where, "a version ends in another block")
+            given = Record(**{**vars(given), "until_height": None})  # noqa: PLW2901
+        same = {k: v for k, v in vars(known).items() if k != "encoded"}
+        now = {k: v for k, v in vars(given).items() if k != "encoded"}
+        require(same == now, where, f"a past version of member {given.id} changed")
+    for given in new[len(old) :]:
+        require(given.from_height == height + 1, where, "a version begins in another block")
+
+
+# 3. What is ordered
+
+STATEMENT = record(
+    "version 1..1, ledger_id b32, member u32, feed u32, seq u64, prev b32, created_ms u64,"
+    "kind u8, content_hash b32"
+)
+ENTRY_LEAF = record("version 1..1, height index, outcome u16, statement bin256, signature b64")
+BLOCK_LEAF = record(
+    "version 2..2, height index, time_ms time, prev_block b32, registry_root b32, rules u16"
+)
+
+
+def decode_leaf(data: bytes, where: str) -> Any:
+    """Return an entry leaf (version 1) or a block leaf (version 2): their first bytes differ."""
+    shape = BLOCK_LEAF if data[:1] == b"\x96" else ENTRY_LEAF
+    return decode(shape, data, where, 512)
+
+
+# 4. Submissions
+
+EVENT_HEADER = record("tag b16, retain_month month, body_hash b32")
+BUCKETS = (256, 512, 1024, 2048, 4096, 8192, 16_384)
+
+
+def submission_hash(ledger_id: bytes, member: int, batch: Record) -> bytes:
+    """Return the content hash of a submission from its batch part."""
+    named = ledger_id + member.to_bytes(4, "big") + batch.epoch.to_bytes(4, "big")
+    named += batch.count.to_bytes(4, "big") + batch.events_root + batch.deposits_hash
+    return digest("submission", digest("batch", named) + batch.receipts_hash)
+
+
+def body_key_fits(body: bytes, key: bytes) -> bool:
+    """Return whether the commitment at the start of a body is to this key."""
+    return digest("body-key", key) == body[:32]
+
+
+def open_body(body: bytes, key: bytes, ledger_id: bytes, member: int, tag: bytes) -> bytes | None:
+    """Return the padded event of a body, or None where the key does not open it."""
+    aad = encode(["tradeline/v1 body", ledger_id, member, tag])
+    try:
+        padded: bytes = crypto_aead_aes256gcm_decrypt(body[32:], aad, bytes(12), key)
+    except UnavailableError:
+        raise Usage(
+            "libsodium has no AES-256-GCM on this processor: see the head of the file"
+        ) from None
+    except (CryptoError, ValueError):
+        return None
+    return padded
+
+
+def unpad(padded: bytes, where: str) -> bytes:
+    """Return the event in a padded event: the smallest bucket that holds it, filled with zeros."""
+    require(len(padded) in BUCKETS, where, f"a padded event of {len(padded)} bytes")
+    length = int.from_bytes(padded[:4], "big")
+    fits = [bucket for bucket in BUCKETS if bucket >= 4 + length]
+    require(fits and fits[0] == len(padded), where, "the event is in a bucket of another size")
+    require(not any(padded[4 + length :]), where, "the fill is not of zeros")
+    return padded[4 : 4 + length]
+
+
+# 4. Events, 11. event types. `TYPES` is the table of event types: name, category, bases, fields.
+
+CONTRACT, BY_LAW = (1, 2, 4), (3,)
+AUTHORITY = "authority str100, document_no str64, severity 1..3?, until day?, source str200?, "
+MAYBE_AMOUNT = "currency cur?, amount_minor amount?"
+TYPES = {
+    1: ("account.opened", 1, CONTRACT,
+        "product 1..14, portfolio 1..6, role 1..4, currency cur, limit_minor amount,"
+        "term_months term?, payment_frequency 1..11?, rate_ppm ppm?, apr_ppm ppm?, fees fees?,"
+        "security 1..5?, repayment 1..6?"),
+    2: ("account.updated", 1, CONTRACT,
+        "reason 1..6, currency cur?, limit_minor amount?, term_months term?,"
+        "payment_frequency 1..11?, rate_ppm ppm?, apr_ppm ppm?"),
+    3: ("account.statement", 1, CONTRACT,
+        "period year_month, currency cur, statement_balance_minor balance, days_past_due days,"
+        "past_due_minor amount?, paid_minor amount?, minimum_due_minor amount?,"
+        "scheduled_due_minor amount?, closing_balance_minor balance?, rate_ppm ppm?,"
+        "five_class 1..5?, asset_status 1..5?"),
+    4: ("account.payment", 1, CONTRACT, "currency cur, amount_minor amount, kind 1..5"),
+    5: ("account.delinquency", 1, CONTRACT,
+        "first_delinquent_on day, days_past_due 1..36500, stage 1..6?, currency cur?,"
+        "past_due_minor some?"),
+    6: ("account.default", 1, CONTRACT,
+        "kind 1..8, currency cur, amount_minor some, first_delinquent_on day"),
+    7: ("account.resolved", 1, CONTRACT, "kind 1..7, " + MAYBE_AMOUNT),
+    8: ("account.closed", 1, CONTRACT,
+        "reason 1..6, opened_on day?, currency cur?, final_balance_minor amount?"),
+    9: ("public.judgment", 2, BY_LAW, AUTHORITY + MAYBE_AMOUNT + ", status 1..3"),
+    10: ("public.enforcement", 2, BY_LAW, AUTHORITY + MAYBE_AMOUNT + ", status 1..4"),
+    11: ("public.tax_arrears", 2, BY_LAW,
+         AUTHORITY + "tax 1..5, currency cur, amount_minor some"),
+    12: ("public.admin_penalty", 2, BY_LAW, AUTHORITY + "penalty 1..6, " + MAYBE_AMOUNT),
+    13: ("correction.supersede", None, (1, 2, 3, 4), "reason 1..6, replacement replacement"),
+    14: ("correction.retract", None, (1, 2, 3, 4), "reason 1..6"),
+}  # fmt: skip
+SUPERSEDE, RETRACT, ACCOUNT = 13, 14, 1
+CURRENCIES = frozenset(
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN "
+    "BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP "
+    "GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP "
+    "LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR "
+    "NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN "
+    "SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR "
+    "ZMW ZWG BHD IQD JOD KWD LYD OMR TND CLF UYW".split()
+)
+
+
+def _day(value: Any, where: str) -> str:
+    match = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})", text(10, 10)(value, where))
+    try:
+        date(*(int(part) for part in match.groups())) if match else refuse(where, "no day")
+    except ValueError:
+        refuse(where, f"there is no day {value}")
+    return value  # type: ignore[no-any-return]
+
+
+def _year_month(value: Any, where: str) -> str:
+    checked: str = text(7, 7, "[0-9]{4}-(0[1-9]|1[0-2])")(value, where)
+    require(checked[:4] != "0000", where, "there is no year 0000")
+    return checked
+
+
+def _currency(value: Any, where: str) -> str:
+    checked: str = text(3, 3)(value, where)
+    require(checked in CURRENCIES, where, f"no currency {checked!r}")
+    return checked
+
+
+SAFE = 2**53 - 1
+SHAPES |= {
+    "cur": _currency,
+    "day": _day,
+    "year_month": _year_month,
+    "amount": integer(0, SAFE),
+    "some": integer(1, SAFE),
+    "balance": integer(-SAFE, SAFE),
+    "term": integer(1, 1200),
+    "ppm": integer(0, 100_000_000),
+    "days": integer(0, 36_500),
+    "fees": several(record(f"fee 1..6, amount_minor 0..{SAFE}"), 1, 16),
+    "any": lambda value, _: value,
+    "target": record("index u64, position u32"),
+}
+SHAPES["replacement"] = record("schema u16, version u8, fields any")
+EVENT = record(
+    "schema u16, version u8, occurred_on day, basis u8, ref b16, account b16?, check b16,"
+    "target target?, fields any"
+)
+FIELDS = {number: record(row[3]) for number, row in TYPES.items()}
+
+
+def check_event(event: Record, where: str) -> str:
+    """Return the name of an event's type; refuse an event that breaks its type."""
+    schema, values = event.schema, _fields_of(event, where)
+    corrects = schema in {SUPERSEDE, RETRACT}
+    require((event.target is not None) == corrects, where, "target")
+    require(event.basis in TYPES[schema][2], where, f"basis {event.basis}")
+    if schema == SUPERSEDE:
+        new = values.replacement
+        require(new.schema not in {SUPERSEDE, RETRACT}, where, "a correction as a replacement")
+        changed = {"schema": new.schema, "version": new.version, "fields": new.fields}
+        check_event(Record(**{**vars(event), **changed, "target": None}), f"{where}.replacement")
+    elif schema != RETRACT:
+        needs_account = TYPES[schema][1] == ACCOUNT
+        require((event.account is not None) == needs_account, where, "account")
+        require(_rules_hold(schema, event, values), where, "the rules of its type")
+    return TYPES[schema][0]
+
+
+def _fields_of(event: Record, where: str) -> Any:
+    known = event.schema in TYPES and event.version == 1
+    require(known, where, f"no type {event.schema} of version {event.version}")
+    return FIELDS[event.schema](event.fields, f"{where}.fields")
+
+
+def _rules_hold(schema: int, event: Record, values: Record) -> bool:
+    """Return whether the rules below the type's fields hold; they read only what is given."""
+
+    def value(name: str) -> Any:
+        return event.occurred_on if name == "occurred_on" else getattr(values, name, None)
+
+    def at_most(low: Any, high: Any) -> bool:
+        return low is None or high is None or low <= high
+
+    def together(one: str, other: str) -> bool:
+        return (value(one) is None) == (value(other) is None)
+
+    def where(name: str, numbers: set[int], *needed: str) -> bool:
+        return value(name) not in numbers or any(value(each) is not None for each in needed)
+
+    day = event.occurred_on
+    if schema == 1:
+        return at_most(value("rate_ppm"), value("apr_ppm")) and where(
+            "portfolio", {2, 3, 6}, "term_months"
+        )
+    if schema == 2:
+        terms = ("term_months", "payment_frequency", "rate_ppm", "apr_ppm", "limit_minor")
+        return (
+            at_most(value("rate_ppm"), value("apr_ppm"))
+            and together("currency", "limit_minor")
+            and where("reason", {1}, "limit_minor")
+            and where("reason", {2, 3, 4}, *terms)
+        )
+    if schema == 3:
+        due = value("past_due_minor")
+        agree = due is None or (due == 0) == (value("days_past_due") == 0)
+        return agree and value("period") <= day[:7]  # type: ignore[no-any-return]
+    if schema == 5:
+        return (
+            at_most(value("first_delinquent_on"), day)
+            and at_most(30 * (value("stage") or 0), value("days_past_due"))
+            and together("currency", "past_due_minor")
+        )
+    if schema == 6:
+        return at_most(value("first_delinquent_on"), day)
+    if schema == 7:
+        return together("currency", "amount_minor") and where("kind", {2, 3, 7}, "amount_minor")
+    if schema == 8:
+        return at_most(value("opened_on"), day) and together("currency", "final_balance_minor")
+    if schema in {9, 10, 11, 12}:
+        paired = schema == 11 or together("currency", "amount_minor")
+        fined = schema != 12 or where("penalty", {2, 3}, "amount_minor")
+        return at_most(day, value("until")) and paired and fined
+    return True
+
+
+def categories_of(event: Record) -> set[int]:
+    """Return the categories that an event may be in: a retraction's is that of its target."""
+    schema = event.schema
+    if schema == SUPERSEDE:
+        schema = event.fields[1][0]
+    category = TYPES[schema][1]
+    return {1, 2, 4, 5, 6} if category is None else {category}
+
+
+def event_check(year_key: bytes, member: int, ref: bytes) -> bytes:
+    """Return the `check` of an event: for who holds the year key, which is in no bundle."""
+    message = label("check") + member.to_bytes(4, "big") + ref
+    return hmac.digest(year_key, message, "sha256")[:16]
+
+
+# 5. Histories
+
+
+def fold_head(events: Iterable[tuple[int, int, bytes]]) -> bytes:
+    """Return the head over (index, position, event header) in log order."""
+    head = bytes(32)
+    for index, position, header in events:
+        place = index.to_bytes(8, "big") + position.to_bytes(4, "big")
+        head = digest("head", head + place + leaf_hash(header))
+    return head
+
+
+def fold_marks(marks: Iterable[tuple[int, int, int]]) -> bytes:
+    """Return the fold over (target index, target position, index of the mark) in log order."""
+    folded = bytes(32)
+    for index, position, mark in marks:
+        place = index.to_bytes(8, "big") + position.to_bytes(4, "big")
+        folded = digest("mark", folded + place + mark.to_bytes(8, "big"))
+    return folded
+
+
+# 7. Consent, inquiry, release, proofs, bundle: records
+
+SHAPES |= {
+    "categories": several(shape_of("u8"), 1, 256, by()),
+    "contributors": several(shape_of("u32"), 1, 4096, by()),
+    "years": several(shape_of("u16"), 1, 64, by()),
+    "commitments": several(record("year u16, commitment b32"), 1, 512, by("year", "commitment")),
+    "printable16": text(1, 16, "[ -~]+"),
+    "printable32": text(1, 32, "[ -~]+"),
+    "frequency": record("unit u8, max u32"),
+    "life": record("unit u8, life u16"),
+    "evidence": record("type u8, hash b32"),
+    "second_signature": record("feed u32, signature b64"),
+    "event_id": record("index index, position u32"),
+    "mark_value": lambda v, at: shape_of("b32" if isinstance(v, bytes) else "u64")(v, at),
+}
+CONSENT_CONTENT = record(
+    "terms bin65536, second_signature second_signature?, subject_signature b64?"
+)
+TERMS = record(
+    "version 1..1, ledger_id b32, grantee u32, basis u8, second u32, proposal b16?, purpose u16,"
+    "categories categories, contributors contributors?, commitments commitments, from_ms u64,"
+    "until_ms u64, frequency frequency, life life, template printable32, language printable16,"
+    "notice_hash b32, evidence evidence, ref_hash b32, supersedes b16?, subject_key b32?"
+)
+INQUIRY_CONTENT = record(
+    "consent_id b16, purpose u16, ref_hash b32, operator_hash b32, categories categories,"
+    "contributors contributors?, years years, key_hash b32, tag b16, retain_month month"
+)
+MARK_CONTENT = record("target event_id, what u8, value mark_value?, reason u8")
+ERASE, RETAIN, MANY = 1, 2, 2**32 - 1
+HISTORY_ROW = record(f"member u32, tag b16, count 1..{MANY}, head b32, marks_count u32, marks b32")
+SHAPES |= {
+    "rows": several(HISTORY_ROW, 0, MANY, by("member", "tag")),
+    "batch": record(
+        "epoch u32, count 1..10000, events_root b32, deposits_hash b32, receipts_hash b32"
+    ),
+}
+COMMON = record("ledger_id b32, inquiry index, size index, root b32, scope_hash b32, rows rows")
+SHAPES["entry_proof"] = record(
+    "index index, leaf bin512, path path, content bin1048576?, batch batch?"
+)
+EVENT_PROOF = record(
+    "member u32, index index, position u32, header bin56, path path, body bin16432?"
+)
+SHAPES |= {
+    "entries": several(SHAPES["entry_proof"], 0, MANY, by("index")),
+    "events": several(EVENT_PROOF, 0, MANY, by("index", "position")),
+    "steps": several(STEP, 0, MANY),
+    "signers": several(
+        record("validator u32, signature b64, payload_hash b32"), 0, 16, by("validator")
+    ),
+    "keys": several(shape_of("b32?"), 0, MANY),
+}
+SHAPES["proofs"] = record("entries entries, events events")
+BUNDLE = record(
+    "version 1..1, genesis_file bin1056768, steps steps, checkpoint note, consistency path,"
+    "terms bin65536, inquiry entry_proof, common bin16777216, signers signers, proofs proofs,"
+    "keys keys"
+)
+CONTENTS = {
+    KINDS["consent"]: (CONSENT_CONTENT, 66_048),
+    KINDS["inquiry"]: (INQUIRY_CONTENT, 32_768),
+    KINDS["mark"]: (MARK_CONTENT, 256),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry proof that holds."""
+
+    index: int
+    leaf: Record
+    statement: Record
+    content: Any
+    batch: Record | None
+
+
+@dataclass
+class Event:
+    """One event of a report: what is left of it, and what the body says where a key opens it."""
+
+    proof: Record
+    header: Record
+    entry: Entry
+    state: str = "inquiry"
+    type: str | None = None
+    occurred_on: str | None = None
+    invalid: str | None = None
+
+    @property
+    def id(self) -> tuple[int, int]:
+        """Log index and position."""
+        return (self.proof.index, self.proof.position)
+
+
+@dataclass
+class Bundle:
+    """A bundle under verification: what is proven so far. The numbers are those of section 7."""
+
+    record: Record
+    ledger: Ledger
+    registry: Registry
+    common: Record
+    size: int
+    root: bytes
+    entries: dict[int, Record]
+    used: set[int] = field(default_factory=set)
+    blocks: list[Record] = field(default_factory=list)
+    inquiry: Entry | None = None
+    events: list[Event] = field(default_factory=list)
+    marks: list[Entry] = field(default_factory=list)
+
+
+# 7. Bundle: verification
+
+
+def verify_bundle(data: bytes) -> Bundle:
+    """Return a bundle that is consistent in itself; raise `Refused` for any other bytes."""
+    given = decode(BUNDLE, data, "bundle", 2**40)  # 1
+    ledger = verify_genesis(given.genesis_file)  # 2
+    registry, before = ledger.registry, (0, 0)
+    for number, step in enumerate(given.steps):
+        registry, before = take_step(registry, step, before, f"step {number}")
+    size, root = registry.verify_checkpoint(given.checkpoint, "checkpoint")  # 3
+    common = decode(COMMON, given.common, "common", 16_777_216)  # 4
+    require(common.ledger_id == ledger.ledger_id, "common", "another ledger")
+    require(common.inquiry == given.inquiry.index, "common", "another inquiry")
+    heads = (common.size, common.root), (size, root)
+    verify_consistency(*heads, given.consistency, "consistency")
+    entries = {proof.index: proof for proof in given.proofs.entries}
+    bundle = Bundle(given, ledger, registry, common, size, root, entries)
+    _verify_blocks(bundle)  # 5
+    bundle.inquiry = _verify_inquiry(bundle)  # 6, 7
+    _verify_consent(bundle)  # 8
+    _verify_signers(bundle)  # 9
+    _verify_events(bundle)  # 10
+    _verify_marks(bundle)  # 11
+    _verify_completeness(bundle)  # 12
+    _verify_what_is_left(bundle)  # 13
+    _verify_keys(bundle)  # 14
+    return bundle
+
+
+def _verify_path(bundle: Bundle, proof: Record, where: str) -> Any:
+    """Return the leaf of an entry proof, which leads to common's root, or the checkpoint's."""
+    common = bundle.common
+    early = proof.index < common.size
+    head = (common.size, common.root) if early else (bundle.size, bundle.root)
+    verify_inclusion(proof.leaf, proof.index, head, proof.path, where)
+    return decode_leaf(proof.leaf, where)
+
+
+def _verify_blocks(bundle: Bundle) -> None:
+    for index in (bundle.common.size - 1, bundle.size - 1):
+        where = f"block leaf {index}"
+        require(index in bundle.entries, where, "its proof is missing")
+        proof = bundle.entries[index]
+        leaf = _verify_path(bundle, proof, where)
+        require(leaf.version == 2, where, "no block leaf")
+        bare = proof.content is None and proof.batch is None
+        require(bare, where, "a block leaf with a content or a batch part")
+        bundle.used.add(index)
+        bundle.blocks.append(leaf)
+    then, last = bundle.blocks
+    registry = bundle.registry
+    require(registry.root() == last.registry_root, "registry", "not the root of the last block")
+    at_inquiry = registry.root(then.height) == then.registry_root
+    require(at_inquiry, "registry", "not the root of the inquiry's block")
+
+
+def _verify_entry(bundle: Bundle, proof: Record, where: str) -> Entry:
+    """Return an entry whose proof holds (6)."""
+    leaf = _verify_path(bundle, proof, where)
+    require(leaf.version == 1, where, "no entry leaf")
+    require(leaf.outcome == 0, where, f"the entry has outcome {leaf.outcome}")
+    statement = decode(STATEMENT, leaf.statement, f"{where}.statement", 256)
+    ledger_id, kind = bundle.ledger.ledger_id, statement.kind
+    require(statement.ledger_id == ledger_id, where, "a statement of another ledger")
+    require(kind in ROLE_OF_KIND, where, f"kind {kind} has no place in a bundle")
+    member = bundle.registry.version(statement.member, leaf.height)
+    require(member, where, f"member {statement.member} was not in force")
+    has_role = member and member.roles & ROLE_OF_KIND[kind]
+    require(has_role, where, f"member {statement.member} had no role for that")
+    key = _feed_key(member, statement.feed, kind, where)
+    holds = signature_holds(key, "statement", leaf.signature, leaf.statement)
+    require(holds, where, "the signature is not by the feed's key")
+    content = None
+    if kind == KINDS["submission"]:
+        require(proof.content is None and proof.batch is not None, where, "needs a batch part only")
+        content_hash = submission_hash(ledger_id, statement.member, proof.batch)
+    else:
+        require(proof.content is not None and proof.batch is None, where, "needs a content only")
+        content_hash = digest("content", bytes([kind]) + proof.content)
+        shape, most = CONTENTS[kind]
+        content = decode(shape, proof.content, f"{where}.content", most)
+    require(content_hash == statement.content_hash, where, "the content is not what was signed")
+    return Entry(proof.index, leaf, statement, content, proof.batch)
+
+
+def _feed_key(member: Record | None, number: int, kind: int, where: str) -> bytes:
+    for feed in member.feeds if member else ():
+        if feed.feed == number:
+            require(feed.kinds >> kind & 1, where, f"feed {number} may not sign kind {kind}")
+            return feed.key  # type: ignore[no-any-return]
+    refuse(where, f"there is no feed {number}")
+
+
+def _verify_inquiry(bundle: Bundle) -> Entry:
+    proof = bundle.record.inquiry
+    where = f"inquiry {proof.index}"
+    require(proof.index < bundle.common.size, where, "not below the size")
+    entry = _verify_entry(bundle, proof, where)
+    require(entry.statement.kind == KINDS["inquiry"], where, "no inquiry")
+    same = entry.leaf.height == bundle.blocks[0].height
+    require(same, where, "its height is not that of the inquiry's block")
+    return entry
+
+
+def _verify_consent(bundle: Bundle) -> None:
+    inquiry, encoded = _inquiry(bundle), bundle.record.terms
+    terms = decode(TERMS, encoded, "terms", 65_536)
+    same = digest("consent", encoded)[:16] == inquiry.content.consent_id
+    require(same, "terms", "not those of the consent that the inquiry names")
+    require(terms.ledger_id == bundle.ledger.ledger_id, "terms", "another ledger")
+    require(terms.grantee == inquiry.statement.member, "terms", "the grantee is not the reader")
+    for index, proof in bundle.entries.items():
+        leaf = decode_leaf(proof.leaf, f"entry {index}")
+        if index >= inquiry.index or leaf.version != 1:
+            continue
+        where = f"consent {index}"
+        if decode(STATEMENT, leaf.statement, where, 256).kind != KINDS["consent"]:
+            continue
+        entry = _verify_entry(bundle, proof, where)
+        require(entry.content.terms == encoded, where, "it has other terms")
+        given = entry.content.second_signature
+        require(given, where, "the second did not sign")
+        second = bundle.registry.version(terms.second, entry.leaf.height)
+        key = _feed_key(second, given.feed, KINDS["consent"], f"{where}, second {terms.second}")
+        holds = signature_holds(key, "consent", given.signature, encoded)
+        require(holds, where, "the signature of the second is wrong")
+        bundle.used.add(index)
+        return
+    refuse("consent", "there is no proof of it before the inquiry")
+
+
+def _inquiry(bundle: Bundle) -> Entry:
+    assert bundle.inquiry is not None
+    return bundle.inquiry
+
+
+def _verify_signers(bundle: Bundle) -> None:
+    height = _inquiry(bundle).leaf.height
+    committee = [each.member for each in bundle.registry.epoch(height).committee]
+    common = digest("history-common", bundle.record.common)
+    for each in bundle.record.signers:
+        where = f"history statement of {each.validator}"
+        require(each.validator in committee, where, "not of the committee")
+        message = common + each.validator.to_bytes(4, "big") + each.payload_hash
+        versions = bundle.registry.members.get(each.validator, [])
+        late = [v for v in versions if v.until_height is None or v.until_height > height]
+        keys = {v.node_key for v in late if v.node_key is not None}
+        holds = any(signature_holds(key, "history", each.signature, message) for key in keys)
+        require(holds, where, "the signature is wrong")
+    count, need = len(bundle.record.signers), quorum(len(committee))
+    require(count >= need, "history statements", f"{count} signed, {need} are needed")
+
+
+def _verify_events(bundle: Bundle) -> None:
+    inquiry = _inquiry(bundle)
+    held = {inquiry.index: inquiry}
+    for proof in bundle.record.proofs.events:
+        where = f"event {proof.index}/{proof.position}"
+        header = decode(EVENT_HEADER, proof.header, f"{where}.header", 56)
+        require(proof.index < bundle.common.size, where, "not below the size")
+        if proof.index not in held:
+            require(proof.index in bundle.entries, where, "the proof of its entry is missing")
+            entry_proof = bundle.entries[proof.index]
+            held[proof.index] = _verify_entry(bundle, entry_proof, f"entry {proof.index}")
+            bundle.used.add(proof.index)
+        entry = held[proof.index]
+        require(entry.statement.member == proof.member, where, "the entry is another member's")
+        _verify_event_place(proof, entry, where)
+        bundle.events.append(Event(proof, header, entry))
+    require((inquiry.index, 0) in {event.id for event in bundle.events}, "events", "no inquiry")
+
+
+def _verify_event_place(proof: Record, entry: Entry, where: str) -> None:
+    if entry.batch is not None:
+        head = (entry.batch.count, entry.batch.events_root)
+        verify_inclusion(proof.header, proof.position, head, proof.path, where)
+        return
+    require(entry.statement.kind == KINDS["inquiry"], where, "its entry has no events")
+    bare = proof.position == 0 and not proof.path and proof.body is None
+    require(bare, where, "an inquiry is one event, without path and body")
+    header = encode([entry.content.tag, entry.content.retain_month, bytes(32)])
+    require(proof.header == header, where, "the header is not the inquiry's")
+
+
+def _verify_marks(bundle: Bundle) -> None:
+    targets = {event.id for event in bundle.events if event.entry.batch is not None}
+    for index, proof in bundle.entries.items():
+        if index in bundle.used:
+            continue
+        where = f"entry {index}"
+        entry = _verify_entry(bundle, proof, where)
+        require(entry.statement.kind == KINDS["mark"], where, "a proof that nothing refers to")
+        require(_target(entry) in targets, where, "a mark about no event of the bundle")
+        bundle.marks.append(entry)
+
+
+def _target(mark: Entry) -> tuple[int, int]:
+    return (mark.content.target.index, mark.content.target.position)
+
+
+def _verify_completeness(bundle: Bundle) -> None:
+    groups: dict[tuple[int, bytes], list[Event]] = {}
+    for event in bundle.events:
+        groups.setdefault((event.proof.member, event.header.tag), []).append(event)
+    rows = {(row.member, row.tag): row for row in bundle.common.rows}
+    require(groups.keys() == rows.keys(), "completeness", "the events are of other histories")
+    for (member, tag), row in rows.items():
+        where = f"history {member}/{tag.hex()}"
+        events = groups[member, tag]
+        ids = {event.id for event in events}
+        marks = [m for m in bundle.marks if _target(m) in ids and m.index < bundle.common.size]
+        require(len(events) == row.count, where, f"{len(events)} events, not {row.count}")
+        head = fold_head((*event.id, event.proof.header) for event in events)
+        require(head == row.head, where, "the events do not give its head")
+        require(len(marks) == row.marks_count, where, f"{len(marks)} marks, not {row.marks_count}")
+        folded = fold_marks((*_target(mark), mark.index) for mark in marks)
+        require(folded == row.marks, where, "the marks do not give its marks")
+
+
+def _verify_what_is_left(bundle: Bundle) -> None:
+    offset = bundle.ledger.utc_offset_min
+    month, last_month = (month_of_ms(block.time_ms, offset) for block in bundle.blocks)
+    for event in bundle.events:
+        if event.entry.batch is None:
+            continue
+        marks = [mark for mark in bundle.marks if _target(mark) == event.id]
+        retained = [mark for mark in marks if mark.content.what == RETAIN]
+        then = [mark.content.value for mark in retained if mark.index < bundle.common.size]
+        months = [event.header.retain_month, *(mark.content.value for mark in retained)]
+        where, body = f"event {event.proof.index}/{event.proof.position}", event.proof.body
+        if any(mark.content.what == ERASE for mark in marks):
+            event.state = "erased"
+        elif month > (then or months)[-1 if then else 0]:
+            event.state = "expired"
+        elif body is not None:
+            fits = digest("body", body) == event.header.body_hash
+            require(fits, where, "the body does not hash to the header's body_hash")
+            event.state = "present"
+        elif last_month > months[-1]:
+            event.state = "expired"
+        elif last_month > min(months):
+            event.state = "lapsed"
+        else:
+            refuse(where, "its body is missing, and nothing explains why")
+
+
+def _verify_keys(bundle: Bundle) -> None:
+    keys = bundle.record.keys
+    require(len(keys) == len(bundle.events), "keys", "not one item for each event proof")
+    for event, key in zip(bundle.events, keys, strict=True):
+        if key is None:
+            continue
+        proof, where = event.proof, f"event {event.proof.index}/{event.proof.position}"
+        require(event.state == "present", where, "a key for an event that is not present")
+        require(body_key_fits(proof.body, key), where, "the key is not the one committed to")
+        ledger_id = bundle.ledger.ledger_id
+        padded = open_body(proof.body, key, ledger_id, proof.member, event.header.tag)
+        if padded is None:
+            refuse(where, "the key does not open the body")
+        try:
+            _read_event(bundle, event, padded, where)
+        except Refused as refused:
+            event.invalid = str(refused)
+
+
+def _read_event(bundle: Bundle, event: Event, padded: bytes, where: str) -> None:
+    inside = decode(EVENT, unpad(padded, where), where, 16_380)
+    event.type, event.occurred_on = check_event(inside, where), inside.occurred_on
+    year, month = int(inside.occurred_on[:4]), int(inside.occurred_on[5:7])
+    kept = bundle.ledger.retain_months
+    months = {year * 12 + month - 1 + kept[each] for each in categories_of(inside)}
+    require(event.header.retain_month in months, where, "retain_month is not that of its day")
+
+
+# 9. Publishing: signed notes, checkpoints, policies, proof files
+
+
+@dataclass(frozen=True)
+class VerifierKey:
+    """A key under its name: type 1 signs notes, type 4 cosigns them."""
+
+    name: str
+    type: int
+    key: bytes
+
+    @property
+    def id(self) -> bytes:
+        """The key id of signature lines."""
+        return sha256(
+            self.name.encode("utf-8", "surrogateescape") + b"\n" + bytes([self.type]) + self.key
+        )[:4]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A signed note: its text, and its lines as (key name, key id, signature)."""
+
+    text: str
+    lines: list[tuple[str, bytes, bytes]]
+
+
+def parse_base64(value: str, where: str) -> bytes:
+    """Return what canonical base64 stands for."""
+    try:
+        data = base64.b64decode(value, validate=True)
+    except ValueError:
+        refuse(where, "no base64")
+    require(base64.b64encode(data).decode() == value, where, "base64 is not canonical")
+    return data
+
+
+def parse_decimal(value: str, where: str) -> int:
+    """Return a decimal without leading zeros, at most 2^63 - 1."""
+    require(re.fullmatch("0|[1-9][0-9]{0,18}", value), where, f"{value!r:.40} is no decimal")
+    require(int(value) < 2**63, where, "a number above 2^63 - 1")
+    return int(value)
+
+
+def parse_note(data: bytes | str, where: str) -> Note:
+    """Return a note; nothing of it is verified."""
+    try:
+        content = data if isinstance(data, str) else data.decode()
+        length = len(content.encode())
+    except (UnicodeError, AttributeError):
+        refuse(where, "a note is UTF-8 text")
+    require(length <= 1_000_000, where, "the note is too long")
+    require(all(each >= " " or each == "\n" for each in content), where, "control characters")
+    body, separator, tail = content.rpartition("\n\n")
+    require(separator and tail.endswith("\n"), where, "no signed note")
+    lines = [_parse_line(line, where) for line in tail[:-1].split("\n")]
+    require(len(lines) <= 256, where, f"{len(lines)} signature lines are more than 256")
+    return Note(body + "\n", lines)
+
+
+def _parse_line(line: str, where: str) -> tuple[str, bytes, bytes]:
+    dash, _, rest = line.partition(" ")
+    name, _, payload = rest.partition(" ")
+    require(dash == "\u2014" and name, where, f"{line!r:.60} is no signature line")
+    require(not any(each.isspace() or each == "+" for each in name), where, "no key name")
+    data = parse_base64(payload, where)
+    require(len(data) > 4, where, "a signature line without a signature")
+    return name, data[:4], data[4:]
+
+
+def valid_signers(note: Note, keys: Iterable[VerifierKey], where: str) -> set[VerifierKey]:
+    """Return the keys that signed; refuse a line that names one of them and is not by it."""
+    known: dict[tuple[str, bytes], list[VerifierKey]] = {}
+    for key in keys:
+        known.setdefault((key.name, key.id), []).append(key)
+    valid: set[VerifierKey] = set()
+    for name, key_id, signature in note.lines:
+        named = known.get((name, key_id), [])
+        by = [key for key in named if _signed(note, key, signature)]
+        require(by or not named, where, f"the signature of {name!r:.80} is not valid")
+        valid.update(by)
+    return valid
+
+
+def _signed(note: Note, key: VerifierKey, signature: bytes) -> bool:
+    message = note.text.encode()
+    if key.type == 4:
+        if len(signature) != 72 or signature[0] & 0x80:
+            return False
+        seconds, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+        message = f"cosignature/v1\ntime {seconds}\n".encode() + message
+    return raw_signature_holds(key.key, signature, message)
+
+
+def checkpoint_of(note: Note, where: str) -> tuple[str, int, bytes]:
+    """Return origin, size and root that the text of a note states."""
+    lines = note.text[:-1].split("\n")
+    require(len(lines) == 3 and lines[0], where, "the text of a checkpoint is three lines")
+    root = parse_base64(lines[2], where)
+    require(len(root) == 32, where, "a root of another length")
+    return lines[0], parse_decimal(lines[1], where), root
+
+
+@dataclass
+class Policy:
+    """A tlog-policy: its logs, its witnesses by name, its groups, and the name of its quorum."""
+
+    logs: list[VerifierKey] = field(default_factory=list)
+    witnesses: dict[str, VerifierKey] = field(default_factory=dict)
+    groups: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
+    quorum: str | None = None
+
+    def accept(self, note: Note, where: str) -> tuple[str, int, bytes]:
+        """Return origin, size and root of a checkpoint that this policy accepts."""
+        origin, size, root = checkpoint_of(note, where)
+        valid = valid_signers(note, [*self.logs, *self.witnesses.values()], where)
+        signed = any(log.name == origin and log in valid for log in self.logs)
+        require(signed, where, f"no log of the policy signed it as {origin!r:.60}")
+        enough = self._cosigned(self.quorum or "none", valid)
+        require(enough, where, f"the quorum {self.quorum!r} of the policy did not cosign it")
+        return origin, size, root
+
+    def _cosigned(self, name: str, valid: set[VerifierKey]) -> bool:
+        if name in self.groups:
+            need, members = self.groups[name]
+            return sum(self._cosigned(each, valid) for each in members) >= need
+        return name == "none" or self.witnesses[name] in valid
+
+
+def parse_policy(data: bytes) -> Policy:
+    """Return a policy file's policy (c2sp.org/tlog-policy)."""
+    policy, grouped = Policy(), set[str]()
+    allowed = all(each in {9, 10} or 32 <= each != 127 for each in data)
+    require(allowed and data.endswith(b"\n"), "policy", "no text of lines that end in a line feed")
+    # Names are opaque bytes; `surrogateescape` carries those that are no UTF-8.
+    for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n"), 1):
+        words, where = re.findall("[^ \t]+", line), f"policy line {number}"
+        if not words or words[0].startswith("#"):
+            continue
+        _parse_policy_line(policy, words, grouped, where)
+    require(policy.quorum is not None, "policy", "there is no quorum line")
+    return policy
+
+
+def _parse_policy_line(policy: Policy, words: list[str], grouped: set[str], where: str) -> None:
+    names = {*policy.witnesses, *policy.groups}
+    match words:
+        case ["log", vkey] | ["log", vkey, _]:
+            log = parse_vkey(vkey, 1, where)
+            require(log.key not in {each.key for each in policy.logs}, where, "a log twice")
+            policy.logs.append(log)
+        case ["witness", name, vkey] | ["witness", name, vkey, _]:
+            key = parse_vkey(vkey, 4, where)
+            require(name not in {*names, "none"}, where, f"the name {name!r} is taken")
+            twice = key.key in {each.key for each in policy.witnesses.values()}
+            require(not twice, where, "a witness twice")
+            policy.witnesses[name] = key
+        case ["group", name, threshold, *members] if members:
+            require(name not in {*names, "none"}, where, f"the name {name!r} is taken")
+            short = {"all": len(members), "any": 1}
+            need = short.get(threshold) or parse_decimal(threshold, where)
+            require(1 <= need <= len(members), where, f"{need} of {len(members)}")
+            for each in members:
+                require(each in names, where, f"{each!r} is not defined before")
+                require(each not in grouped, where, f"{each!r} is in a group already")
+                grouped.add(each)
+            policy.groups[name] = (need, members)
+        case ["quorum", name]:
+            require(policy.quorum is None, where, "a second quorum line")
+            require(name in {*names, "none"}, where, f"{name!r} is not defined before")
+            policy.quorum = name
+        case _:
+            refuse(where, f"{' '.join(words)!r:.60} is no line of a policy")
+
+
+def parse_vkey(value: str, kind: int, where: str) -> VerifierKey:
+    """Return the key of a vkey of that type."""
+    parts = value.split("+", 2)
+    require(len(parts) == 3 and parts[0], where, "no vkey")
+    data = parse_base64(parts[2], where)
+    require(len(data) == 33 and data[0] == kind, where, f"no Ed25519 vkey of type {kind}")
+    key = VerifierKey(parts[0], kind, data[1:])
+    require(parts[1] == key.id.hex(), where, "the key id is not that of name and key")
+    return key
+
+
+def parse_proof(data: bytes) -> tuple[bytes, int, list[bytes], Note]:
+    """Return leaf, index, path and checkpoint of a proof file; nothing of it is verified."""
+    where = "proof"
+    require(len(data) <= 1_131_072, where, "the file is too long")
+    head, separator, note = data.partition(b"\n\n")
+    require(separator, where, "no empty line before the checkpoint")
+    try:
+        lines = head.decode().split("\n")
+    except UnicodeError:
+        refuse(where, "no UTF-8")
+    require(lines[0] == PROOF_HEADER, where, "no proof file")
+    shaped = len(lines) >= 3 and lines[1].startswith("extra ") and lines[2].startswith("index ")
+    require(shaped, where, "expected the lines `extra` and `index`")
+    leaf = parse_base64(lines[1].removeprefix("extra "), where)
+    index = parse_decimal(lines[2].removeprefix("index "), where)
+    path = [parse_base64(line, where) for line in lines[3:]]
+    require(all(len(each) == 32 for each in path), where, "a hash of another length")
+    return leaf, index, path, parse_note(note, "checkpoint")
+
+
+PROOF_HEADER = "c2sp.org/tlog-proof@v1"
+
+
+# The command
+
+
+def _judge_checkpoint(data: bytes, policy: Policy | None) -> dict[str, Any]:
+    note = parse_note(data, "checkpoint")
+    origin, size, root = checkpoint_of(note, "checkpoint")
+    found = {"kind": "checkpoint", "origin": origin, "size": size, "root": root.hex()}
+    return found | _anchor(note, policy, needed=True)
+
+
+def _judge_proof(data: bytes, policy: Policy | None) -> dict[str, Any]:
+    leaf, index, path, note = parse_proof(data)
+    origin, size, root = checkpoint_of(note, "checkpoint")
+    verify_inclusion(leaf, index, (size, root), path, "proof")
+    decoded = decode_leaf(leaf, "leaf")
+    found = {"kind": "proof", "origin": origin, "size": size, "root": root.hex(), "index": index}
+    found |= {"leaf": "entry" if decoded.version == 1 else "block", "height": decoded.height}
+    return found | _anchor(note, policy, needed=True)
+
+
+def _judge_bundle(data: bytes, policy: Policy | None) -> dict[str, Any]:
+    bundle = verify_bundle(data)
+    inquiry = _inquiry(bundle)
+    at = datetime.fromtimestamp(bundle.blocks[0].time_ms / 1000, UTC)
+    found = {
+        "kind": "bundle",
+        "ledger_id": bundle.ledger.ledger_id.hex(),
+        "origin": bundle.registry.origin,
+        "size": bundle.size,
+        "root": bundle.root.hex(),
+        "reader": inquiry.statement.member,
+        "consent": inquiry.content.consent_id.hex(),
+        "inquiry": inquiry.index,
+        "as_of": at.isoformat(timespec="milliseconds"),
+        "events": [
+            {
+                "id": f"{event.proof.index}/{event.proof.position}",
+                "member": event.proof.member,
+                "state": event.state,
+                "type": event.type,
+                "occurred_on": event.occurred_on,
+                "invalid": event.invalid,
+            }
+            for event in bundle.events
+        ],
+    }
+    return found | _anchor(bundle.record.checkpoint, policy, needed=False)
+
+
+def _anchor(note: Note, policy: Policy | None, *, needed: bool) -> dict[str, Any]:
+    if policy is None:
+        if needed:
+            raise Usage("this says nothing without keys to trust: give --trust POLICY")
+        return {"consistent": True, "anchored": None}
+    try:
+        policy.accept(note, "checkpoint")
+    except Refused as refused:
+        return {"consistent": True, "anchored": False, "where": "trust", "why": str(refused)}
+    return {"consistent": True, "anchored": True}
+
+
+def judge(data: bytes, policy: Policy | None) -> dict[str, Any]:
+    """Return the verdicts on a file; `verified` is the sum of them."""
+    judges = {"proof": _judge_proof, "bundle": _judge_bundle, "checkpoint": _judge_checkpoint}
+    kind = "bundle" if data[:1] >= b"\x80" else "checkpoint"
+    if data.startswith(PROOF_HEADER.encode()):
+        kind = "proof"
+    try:
+        verdict = judges[kind](data, policy)
+    except Refused as refused:
+        verdict = {"kind": kind, "consistent": False, "anchored": None}
+        verdict |= {"where": refused.where, "why": refused.why}
+    return verdict | {"verified": verdict["consistent"] and verdict["anchored"] is not False}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Verify a file, print the verdicts, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Verify a bundle, a checkpoint or a proof file.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--trust", type=Path, metavar="POLICY", help="tlog-policy file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    given = parser.parse_args(arguments)
+    try:
+        policy = None if given.trust is None else parse_policy(given.trust.read_bytes())
+        verdict = judge(given.file.read_bytes(), policy)
+    except (OSError, Refused, Usage) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    if given.json:
+        print(json.dumps(verdict, ensure_ascii=False))
+    else:
+        _print(verdict)
+    return 0 if verdict["verified"] else 3
+
+
+def _print(verdict: dict[str, Any]) -> None:
+    said = {True: "yes", False: "NO", None: "not asked, no policy was given"}
+    print(f"{verdict['kind']}: {'verified' if verdict['verified'] else 'NOT verified'}")
+    print(f"  consistent in itself: {said[verdict['consistent']]}")
+    if verdict["consistent"]:
+        print(f"  anchored: {said[verdict['anchored']]}")
+    if "why" in verdict:
+        print(f"  {verdict['where']}: {verdict['why']}")
+    for name in ("origin", "size", "root", "index", "reader", "consent", "inquiry", "as_of"):
+        if name in verdict:
+            print(f"  {name}: {verdict[name]}")
+    for event in verdict.get("events", ()):
+        what = f"INVALID ({event['invalid']})" if event["invalid"] else event["type"] or ""
+        print(f"  {event['id']} of {event['member']}: {event['state']} {what}".rstrip())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
