@@ -33,6 +33,7 @@ CREATE TABLE statement (
     hash BLOB PRIMARY KEY, feed INTEGER NOT NULL, seq INTEGER NOT NULL, kind INTEGER NOT NULL,
     about BLOB, entry BLOB, log_index INTEGER, outcome INTEGER, UNIQUE (feed, seq)
 ) STRICT;
+CREATE UNIQUE INDEX place ON statement (log_index) WHERE log_index IS NOT NULL;
 CREATE INDEX pending ON statement (feed, seq) WHERE log_index IS NULL;
 CREATE TABLE secret (
     what TEXT NOT NULL, id BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (what, id)
@@ -183,6 +184,21 @@ class Journal:
                 "SELECT * FROM statement WHERE feed = ? AND seq = ?", (feed, seq)
             ).fetchone()
         return None if row is None else Signed(*row)
+
+    def placed_at(self, log_index: int) -> Signed:
+        """
+        Return the statement of this folder that stands at a log index.
+
+        Raises:
+            NotFoundError: none of this folder is known to stand there.
+        """
+        with self._database.reading() as rows:
+            row = rows.execute(
+                "SELECT * FROM statement WHERE log_index = ?", (log_index,)
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(f"this folder has no statement at log index {log_index}")
+        return Signed(*row)
 
     def placed(self, hash_: bytes, log_index: int, outcome: int) -> None:
         """Record a statement's verified place; the bytes of its entry are not kept further."""

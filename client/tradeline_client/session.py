@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from tradeline_client import journal, vault
-from tradeline_client.errors import ForkError
+from tradeline_client.errors import ForkError, NotFoundError
 from tradeline_client.files import write_private
 from tradeline_client.journal import Journal
 from tradeline_client.keystore import Keystore, open_keystore
@@ -22,12 +22,16 @@ from tradeline_client.profile import FOLDER_MODE, ClientFolder, open_folder
 from tradeline_client.seal import EventSealer
 from tradeline_client.seen import Seen
 from tradeline_client.vault import Vault
+from tradeline_ledger.history import EventId
+from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.request import NONCE_BYTES, sign_request
+from tradeline_ledger.statement import Kind
 from tradeline_ledger.trust import TrustedLog, VerifiedCheckpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tradeline_client.journal import Signed
     from tradeline_client.requests import Request
     from tradeline_ledger.genesis import Ledger
     from tradeline_ledger.registry import Registry
@@ -152,9 +156,40 @@ class Session:
             nonce=os.urandom(NONCE_BYTES),
         )
 
+    def settle(self, signed: Signed, index: int, outcome: Outcome) -> None:
+        """
+        Record the verified place of a statement, and what follows from it for the vault.
+
+        The vault comes first: a crash in between leaves the statement pending, and it is settled
+        again once its place is known again.
+        """
+        done = outcome.accepted
+        if signed.kind == Kind.SUBMISSION and signed.about is not None:
+            if done:
+                self.vault.placed(signed.about, index)
+            elif outcome is not Outcome.BATCH_DUPLICATE:
+                self.vault.discard(signed.about)
+        # Only an order to erase is about an event; one that was given before erases, too.
+        erased = signed.kind == Kind.MARK and (done or outcome is Outcome.MARK_WITHOUT_EFFECT)
+        if erased and signed.about is not None:
+            self._erase(event_of(signed.about))
+        self.journal.placed(signed.hash, index, outcome)
+
+    def _erase(self, event: EventId) -> None:
+        try:
+            self.vault.erase(event)
+        except NotFoundError:
+            # Sealed by another folder of the same member: its own vault has the key.
+            return
+
     def forked(self, error: ForkError, name: str, evidence: bytes) -> ForkError:
         """Return `error` once its evidence stands in a file of the folder."""
         self.folder.evidence.mkdir(mode=FOLDER_MODE, exist_ok=True)
         error.file = self.folder.evidence / name
         write_private(error.file, evidence)
         return error
+
+
+def event_of(about: bytes) -> EventId:
+    """Return the event that `EventId.encoded` wrote."""
+    return EventId(int.from_bytes(about[:8], "big"), int.from_bytes(about[8:], "big"))

@@ -103,7 +103,13 @@ class _Status(msgspec.Struct):
 
 
 def place(
-    session: Session, kind: Kind, content: bytes, *, feed: int, about: bytes | None = None
+    session: Session,
+    kind: Kind,
+    content: bytes,
+    *,
+    feed: int,
+    about: bytes | None = None,
+    created_ms: int | None = None,
 ) -> Flow[Placement]:
     """
     Sign, hand over and confirm an entry of any kind but a submission.
@@ -115,7 +121,7 @@ def place(
         UnavailableError: no node takes it, or its place is not known in time; it stays pending.
         VerificationError: a node lied about it.
     """
-    signed = yield from sign(session, kind, content, feed=feed, about=about)
+    signed = yield from sign(session, kind, content, feed=feed, about=about, created_ms=created_ms)
     return (yield from deliver(session, signed))
 
 
@@ -127,11 +133,13 @@ def sign(
     feed: int,
     about: bytes | None = None,
     hash_: bytes | None = None,
+    created_ms: int | None = None,
 ) -> Flow[Signed]:
     """
     Return a new statement over `content`, which the journal has before this returns.
 
-    `hash_` is the content hash of a submission; of other kinds it is computed.
+    `hash_` is the content hash of a submission, of other kinds it is computed; `created_ms` is
+    the clock unless the content says otherwise.
 
     Raises:
         JournalConflictError: the feed was used elsewhere; nothing was signed.
@@ -149,7 +157,7 @@ def sign(
             feed=feed,
             seq=seq,
             prev=prev,
-            created_ms=session.clock_ms(),
+            created_ms=session.clock_ms() if created_ms is None else created_ms,
             kind=kind,
             content_hash=named,
         )
@@ -306,7 +314,7 @@ def _prove(session: Session, node: int, signed: Signed, index: int) -> Flow[Plac
         raise MalformedError(
             f"entry {index} has outcome {leaf.outcome}, which this version does not know; update it"
         ) from error
-    session.journal.placed(signed.hash, index, outcome)
+    session.settle(signed, index, outcome)
     if outcome.refused:
         raise RefusedError(outcome, index)
     return Placement(

@@ -15,7 +15,6 @@ from tradeline_client.errors import (
     ClientError,
     CustodyError,
     NodeProblemError,
-    RefusedError,
 )
 from tradeline_client.flows.checkpoint import known_registry
 from tradeline_client.flows.entry import Placement, confirm, hand_over, sign
@@ -24,7 +23,6 @@ from tradeline_client.requests import Answer, Flow, Request, Round, read
 from tradeline_ledger.encoding import Codec
 from tradeline_ledger.errors import LedgerError, VerificationError
 from tradeline_ledger.history import EventId
-from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.problem import PROBLEM_BYTES_MAX
 from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import Receipt, Submission, encode_submission, verify_receipt
@@ -159,19 +157,8 @@ def finish(session: Session, handed: HandedOver) -> Flow[PlacedBatch]:
         RefusedError: the submission has its place, and no other effect.
         DroppedError, UnavailableError, VerificationError: as `entry.confirm`.
     """
-    try:
-        placement = yield from confirm(session, handed.signed, handed.node)
-    except RefusedError as error:
-        settle_refused(session, handed.batch_hash, error)
-        raise
-    session.vault.placed(handed.batch_hash, placement.index)
+    placement = yield from confirm(session, handed.signed, handed.node)
     return PlacedBatch(placement, handed.batch_hash, handed.count, handed.missing)
-
-
-def settle_refused(session: Session, batch_hash: bytes, error: RefusedError) -> None:
-    """Delete the keys of a batch that is not on the ledger; a duplicate is there already."""
-    if error.outcome is not Outcome.BATCH_DUPLICATE:
-        session.vault.discard(batch_hash)
 
 
 class _Custody:
