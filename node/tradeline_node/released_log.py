@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,9 +20,11 @@ from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.release import RELEASED, RELEASED_ROWS_MAX, ReleasedRow
 from tradeline_ledger.signing import SigningKey
+from tradeline_ledger.state import FeedState
 from tradeline_ledger.statement import (
     ENTRY,
     FIRST_PREV,
+    STATEMENT,
     STATEMENT_VERSION,
     Kind,
     Statement,
@@ -29,7 +32,7 @@ from tradeline_ledger.statement import (
     sign_entry,
     statement_hash,
 )
-from tradeline_node.errors import StoreError
+from tradeline_node.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
     from tradeline_node.outbox import Outbox
@@ -144,11 +147,23 @@ class ReleasedLog:
             self._rows.execute("DELETE FROM flight")
             self._rows.execute("COMMIT")
             return False
-        if self._outbox.is_lost(hash_):
+        if self._outbox.is_lost(hash_) or self._is_passed(STATEMENT.decode(entry.statement)):
             self._rows.execute("DELETE FROM flight")
             return False
-        self._outbox.put(row[0])
+        self._hand_over(row[0])
         return True
+
+    def _is_passed(self, statement: Statement) -> bool:
+        """Return whether the feed went another way, so that the statement can't be placed."""
+        feed = self._feed()
+        return statement.seq < feed.next_seq or (
+            statement.seq == feed.next_seq and statement.prev != feed.prev
+        )
+
+    def _hand_over(self, entry: bytes) -> None:
+        # An outbox that is full takes it another time.
+        with suppress(BusyError):
+            self._outbox.put(entry)
 
     def _post(self) -> int:
         found = self._rows.execute("SELECT * FROM pending ORDER BY inquiry").fetchall()
@@ -164,23 +179,27 @@ class ReleasedLog:
         self._rows.execute("PRAGMA synchronous = FULL")
         self._rows.execute("INSERT INTO flight VALUES (?)", (entry,))
         self._rows.execute("PRAGMA synchronous = NORMAL")
-        self._outbox.put(entry)
+        self._hand_over(entry)
         return len(rows)
 
     def _sign(self, content: bytes) -> bytes:
-        feed = state.read(self._store, state.FEED, state.feed_key(self._member, NODE_FEED))
+        feed = self._feed()
         statement = Statement(
             STATEMENT_VERSION,
             self._store.ledger.ledger_id,
             self._member,
             NODE_FEED,
-            feed.next_seq if feed else 0,
-            feed.prev if feed else FIRST_PREV,
+            feed.next_seq,
+            feed.prev,
             self._clock_ms(),
             Kind.RELEASED,
             content_hash(Kind.RELEASED, content),
         )
         return sign_entry(self._node_key, statement, content)
+
+    def _feed(self) -> FeedState:
+        key = state.feed_key(self._member, NODE_FEED)
+        return state.read(self._store, state.FEED, key) or FeedState(0, FIRST_PREV, 0)
 
     def _recorded(self, inquiry: int) -> bool:
         return self._store.get(state.released_key(inquiry, self._member)) is not None

@@ -39,8 +39,11 @@ from tradeline_ledger.release import (
 from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import Batch, Receipt
 from tradeline_ledger.transition import Executed
+from tradeline_node.application import Application
 from tradeline_node.custody import BOX_KEY_NAME, QUOTA_BYTES, CustodyStore
 from tradeline_node.custody_service import CustodyService
+from tradeline_node.engine.local import LocalEngine
+from tradeline_node.outbox import Outbox
 from tradeline_node.release_service import ReleaseService
 from tradeline_node.released_log import FILE_NAME, ReleasedLog
 from tradeline_node.share_box import open_share_box
@@ -60,15 +63,19 @@ class Node:
     member: int
     folder: Path
     quota_bytes: int = QUOTA_BYTES
-    outbox: object = None
     stalled: str | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        own, ledger = self.world.institution(self.member), self.world.ledger
-        self.store = LedgerStore.open(self.folder / "ledger", ledger)
+        self.open_store()
+
+    def open_store(self) -> None:
+        self.store = LedgerStore.open(self.folder / "ledger", self.world.ledger)
+        self.application = Application(self.store)
+
+    def attach(self, engine: LocalEngine) -> None:
+        self.engine = engine
         self.open_services()
-        self.own = own
 
     def open_services(self) -> None:
         """Open everything but the ledger store; again, as after a restart."""
@@ -93,8 +100,9 @@ class Node:
             box=self.box,
             clock_ms=lambda: self.world.time_ms,
         )
+        self.outbox = Outbox(self.folder / "outbox.sqlite", self.store, self.engine, resend_ms=0)
         self.released = ReleasedLog(
-            path / FILE_NAME,
+            self.folder / FILE_NAME,
             self.store,
             self.outbox,
             member=own.id,
@@ -115,6 +123,7 @@ class Node:
 
     def close_services(self) -> None:
         self.released.close()
+        self.outbox.close()
         self.custody.close()
 
     def close(self) -> None:
@@ -156,7 +165,11 @@ class Committee:
             member: Node(self.world, member, self.folder / f"node-{member}")
             for member in self.members
         }
+        self.engine = LocalEngine(
+            [node.application for node in self.nodes.values()], lambda: self.world.time_ms
+        )
         for node in self.nodes.values():
+            node.attach(self.engine)
             self.give_tag_keys(node)
         self._salt = 0
 
@@ -180,6 +193,16 @@ class Committee:
         if executed.leaves:
             for node in self.nodes.values():
                 node.store.commit(executed, executed.head.height)
+        return executed
+
+    def produce(self) -> Executed | None:
+        """Have the engine make a block of what the nodes' outboxes offer."""
+        for node in self.nodes.values():
+            node.outbox.send()
+        executed = self.engine.produce()
+        if executed is not None:
+            self.world._commit(executed)
+            self.world.time_ms = executed.head.time_ms
         return executed
 
     def placed(self, *entries: bytes, later_ms: int = 1000) -> int:
