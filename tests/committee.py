@@ -298,7 +298,10 @@ class Committee:
         """Return the history statement of the inquiry at `index`."""
         entry = self.placed(index)
         assert entry is not None
-        scope = self.scope(INQUIRY.decode(entry.content), who)
+        return self.common_of(index, self.scope(INQUIRY.decode(entry.content), who))
+
+    def common_of(self, index: int, scope: list[tuple[int, bytes]]) -> HistoryCommon:
+        """Return the history statement over a scope, as of the end of the block of `index`."""
         size = self.block_of(index)[0] + 1
         rows = [row for row in (self.row(*place, size) for place in scope) if row is not None]
         return HistoryCommon(

@@ -62,6 +62,7 @@ __all__ = [
     "open_answer",
     "read_report",
     "verify_bundle",
+    "verify_fault_of",
 ]
 
 
@@ -154,6 +155,8 @@ class Reading:
     """Committee members whose answer was signed wrong or says something else; see to them."""
     blamed: tuple[Blame, ...]
     """Who is proven at fault for shares that do not open a body."""
+    claims: tuple[FaultClaim, ...]
+    """What proves it, with the bundle. Holds shares in clear: keep it as secret as the bodies."""
 
 
 def verify_bundle(
@@ -226,7 +229,19 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
         )
     report = compose_report(facts, judge(facts, keys, subject, dealt_wrong), subject)
     dissenters = tuple(sorted(set(released.answers) - set(agreed)))
-    return Reading(report, encode(_keyed(bundle, facts, keys)), dissenters, tuple(blamed))
+    encoded = encode(_keyed(bundle, facts, keys))
+    return Reading(report, encoded, dissenters, tuple(blamed), released.claims)
+
+
+def verify_fault_of(log: TrustedLog, released: Released, claim: FaultClaim) -> Blame:
+    """
+    Return whom `claim` convicts in what a reader collected; see `share_fault.verify_fault`.
+
+    Raises:
+        MalformedError, VerificationError: as `read_report` and `share_fault.verify_fault`.
+    """
+    bundle, _ = _assemble(log, released)
+    return verify_fault(claim, verify_facts(bundle, log))
 
 
 def _assemble(log: TrustedLog, released: Released) -> tuple[Bundle, tuple[int, ...]]:
