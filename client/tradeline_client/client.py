@@ -25,6 +25,7 @@ from tradeline_client.flows import entry as entry_flow
 from tradeline_client.flows import inquiry as inquiry_flow
 from tradeline_client.flows import mark as mark_flow
 from tradeline_client.flows import position as position_flow
+from tradeline_client.flows import report as report_flow
 from tradeline_client.flows import submit as submit_flow
 from tradeline_client.flows import tag_keys as tag_key_flow
 from tradeline_client.flows.consent import ConsentStatus
@@ -44,6 +45,7 @@ from tradeline_ledger.history import EventId
 from tradeline_ledger.identifier import SubjectId
 from tradeline_ledger.mark import MarkReason
 from tradeline_ledger.registry import Registry
+from tradeline_ledger.report import Reading
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.trust import VerifiedCheckpoint
 
@@ -212,6 +214,14 @@ class Client(_Desk):
         """Post an inquiry; see `flows.inquiry.inquire`."""
         return self.run(inquiry_flow.inquire(self.session, question))
 
+    def ask(self, question: Question) -> Reading:
+        """Post an inquiry and return the report that answers it; see `flows.report.ask`."""
+        return self.run(report_flow.ask(self.session, question))
+
+    def read(self, posted: PostedInquiry) -> Reading:
+        """Return the report of an accepted inquiry; see `flows.report.read_inquiry`."""
+        return self.run(report_flow.read_inquiry(self.session, posted))
+
 
 class AsyncClient(_Desk):
     """One member's client, for `asyncio`. Made in any thread, used in one event loop."""
@@ -319,3 +329,11 @@ class AsyncClient(_Desk):
     async def inquire(self, question: Question) -> PostedInquiry:
         """Post an inquiry; see `flows.inquiry.inquire`."""
         return await self.run(inquiry_flow.inquire(self.session, question))
+
+    async def ask(self, question: Question) -> Reading:
+        """Post an inquiry and return the report that answers it; see `flows.report.ask`."""
+        return await self.run(report_flow.ask(self.session, question))
+
+    async def read(self, posted: PostedInquiry) -> Reading:
+        """Return the report of an accepted inquiry; see `flows.report.read_inquiry`."""
+        return await self.run(report_flow.read_inquiry(self.session, posted))
