@@ -153,6 +153,8 @@ class ConsentModel(Model):
     schema_version: str
     standing: str
     standing_index: Number
+    changes: Number
+    """Accepted changes of status so far: the subject's key signs this number with the next one."""
     controller: int
     """The reader: member id."""
     identified_by: int

@@ -121,6 +121,7 @@ def _view(node: Node, consent_id: bytes, row: ConsentState, terms: Terms) -> Con
         schema_version="ISO/IEC TS 27560:2023",
         standing=ConsentStanding(row.standing).name.lower(),
         standing_index=row.changed_index,
+        changes=row.changes,
         controller=terms.grantee,
         identified_by=terms.second,
         legal_basis=ConsentBasis(terms.basis).name.lower(),
