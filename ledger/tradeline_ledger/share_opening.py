@@ -91,9 +91,10 @@ def _shares(
     payload: Iterable[EntryShares], validator: int, epochs: Sequence[EpochRecord]
 ) -> dict[_Place, tuple[int, bytes]]:
     """Return epoch and share of each event that a member answered for."""
+    dealt = {each.epoch for each in epochs if each.position(validator) is not None}
     shares: dict[_Place, tuple[int, bytes]] = {}
     for entry in payload:
-        if entry.epoch >= len(epochs) or epochs[entry.epoch].position(validator) is None:
+        if entry.epoch not in dealt:
             continue
         for each in entry.shares:
             place = (entry.index, each.position)

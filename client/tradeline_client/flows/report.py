@@ -171,8 +171,7 @@ class _Read:
         common = COMMON.decode((yield from self.collected.agreed(start.height)))
         failures: dict[int, Exception] = {}
         best: Reading | None = None
-        nodes = self.collected.committee
-        for node in sorted(nodes, key=lambda each: each not in self.collected.proofs):
+        for node in self._proof_nodes():
             try:
                 reading = yield from self._read_from(node, start, common)
             except (UnopenedError, _RegistryMovedError):
@@ -190,14 +189,23 @@ class _Read:
             raise AssertionError
         return best
 
+    def _proof_nodes(self) -> list[int]:
+        """Return the committee: who sent proofs, then who answered, then who did not."""
+        collected = self.collected
+        return sorted(
+            collected.committee,
+            key=lambda node: (node not in collected.proofs, node not in collected.answers),
+        )
+
     def _begin(self) -> Flow[_Start]:
         """Ask for releases, and for what does not depend on them, in one round."""
         members = self.collected.committee
         wants = [Want.SHARES | Want.PROOFS, *(Want.SHARES for _ in members[1:])]
         sent = self.collected.requests(members, wants, ROUNDS[0][1])
         failures: dict[int, Exception] = {}
-        for node in self.session.nodes():
-            answers = yield Round((*sent, *self._start_requests(node)))
+        for place, node in enumerate(self.session.nodes()):
+            patience_s = ROUNDS[min(place, len(ROUNDS) - 1)][1]
+            answers = yield Round((*sent, *self._start_requests(node, patience_s)))
             for member, answer in zip(members, answers[: len(sent)], strict=False):
                 self.collected.take(member, answer)
             try:
@@ -212,12 +220,17 @@ class _Read:
         raise_failures("no node proves the inquiry", failures)
         raise AssertionError
 
-    def _start_requests(self, node: int) -> list[Request]:
+    def _start_requests(self, node: int, timeout_s: float) -> list[Request]:
         size, posted = self.checkpoint.size, self.posted
+        targets = (
+            f"/v1/entries/{posted.index}?size={size}",
+            f"/v1/entries/{size - 1}?size={size}",
+            f"/v1/consents/{posted.inquiry.consent_id.hex()}",
+        )
+        # Another node is asked next, which is quicker than asking this one again.
         return [
-            Request(node, "GET", f"/v1/entries/{posted.index}?size={size}"),
-            Request(node, "GET", f"/v1/entries/{size - 1}?size={size}"),
-            Request(node, "GET", f"/v1/consents/{posted.inquiry.consent_id.hex()}"),
+            Request(node, "GET", target, timeout_s=timeout_s, idempotent=False)
+            for target in targets
         ]
 
     def _started(self, node: int, answers: Sequence[HttpAnswer]) -> _Start:
@@ -233,7 +246,9 @@ class _Read:
     def _read_from(self, node: int, start: _Start, common: HistoryCommon) -> Flow[Reading]:
         """Return the reading of the proofs of one node; another's word is not needed for it."""
         if start.node != node:
-            start = self._started(node, (yield Round(tuple(self._start_requests(node)))))
+            start = self._started(
+                node, (yield Round(tuple(self._start_requests(node, ROUNDS[1][1]))))
+            )
         proofs = yield from proofs_of(self.collected, node)
         released = yield from self._release(node, start, common, proofs)
         try:
