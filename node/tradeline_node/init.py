@@ -28,7 +28,13 @@ from tradeline_ledger.genesis import (
     open_genesis,
     sign_genesis,
 )
-from tradeline_ledger.hpke import PRIVATE_KEY_BYTES, PrivateKey
+from tradeline_ledger.hpke import (
+    PRIVATE_KEY_BYTES,
+    PrivateKey,
+    PublicKey,
+    seal,
+    tag_key_info,
+)
 from tradeline_ledger.keyfile import NONCE_BYTES, SALT_BYTES, STORAGE_KEY_BYTES, seal_keyfile
 from tradeline_ledger.member_files import (
     BULK_FEED,
@@ -67,9 +73,11 @@ from tradeline_ledger.tag import (
     linker_hash,
     tag_key_hash,
 )
-from tradeline_node.config import encode_config
+from tradeline_node.config import StorageSection, encode_config
 from tradeline_node.errors import ConfigError
 from tradeline_node.keystore import FOLDER_MODE, seal_keystore, write_private
+from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
+from tradeline_node.tag_keys import file_name
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -162,6 +170,8 @@ def found(folder: Path, founding: Founding, passphrase: bytes) -> Ledger:
         (folder / GENESIS_NAME).write_bytes(file)
         for member in members:
             _write_member(folder / member.slug, member, ledger, passphrase)
+            if member.node is not None:
+                _write_tag_keys(folder / member.slug, member.record, members, ledger)
     except BaseException as error:
         for child in folder.iterdir() if existed else [folder]:
             if child.is_dir():
@@ -299,6 +309,22 @@ def _write_member(folder: Path, member: _Member, ledger: Ledger, passphrase: byt
     salt, nonce = secrets.token_bytes(SALT_BYTES), secrets.token_bytes(NONCE_BYTES)
     sealed = seal_keyfile(passphrase, encode(member.client), salt, nonce)
     write_private(client / CLIENT_KEYS_NAME, sealed)
+
+
+def _write_tag_keys(
+    folder: Path, recipient: MemberRecord, owners: Sequence[_Member], ledger: Ledger
+) -> None:
+    """Hand every member's tag key to one node, as their clients do with PUT /v1/tag-keys."""
+    tag_keys = folder / StorageSection.custody / TAG_KEYS_NAME
+    _make_folder(tag_keys.parent)
+    _make_folder(tag_keys)
+    assert recipient.hpke_key is not None, recipient.id
+    public = PublicKey.from_bytes(recipient.hpke_key)
+    for owner in owners:
+        if owner.record.tag_key_hash is not None:
+            info = tag_key_info(ledger.ledger_id, owner.id, recipient.id, public.key_id)
+            sealed = seal(public, owner.client.tag_key, info)
+            write_private(tag_keys / file_name(owner.id, owner.record.tag_key_hash), sealed)
 
 
 def _make_folder(folder: Path) -> None:

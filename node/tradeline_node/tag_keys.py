@@ -76,7 +76,7 @@ class TagKeys:
             if (member, hash_) in self._taggers:
                 return
             try:
-                write_file(self._path / f"{member}-{hash_.hex()}.sealed", sealed)
+                write_file(self._path / file_name(member, hash_), sealed)
             except OSError as error:
                 raise StoreError(f"tag key of member {member} can't be kept: {error}") from error
             self._taggers[member, hash_] = Tagger(key)
@@ -122,3 +122,8 @@ class TagKeys:
             self.findings.append(f"{file}: holds another key than its name says")
             return
         self._taggers[member, hash_] = Tagger(key)
+
+
+def file_name(member: int, hash_: bytes) -> str:
+    """Return the name of the file of one sealed tag key."""
+    return f"{member}-{hash_.hex()}.sealed"

@@ -14,22 +14,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import msgspec.structs
-from tests.world import ALL, DESK, DAY_MS, Institution, World, make_ledger
+from tests.world import ALL, DAY_MS, DESK, Institution, World, make_ledger, seed
 
-from tradeline_ledger.encoding import encode
+from tradeline_ledger.encoding import Codec, encode
 from tradeline_ledger.genesis import Ledger, open_genesis, sign_genesis
 from tradeline_ledger.hpke import seal, tag_key_info
 from tradeline_ledger.member_files import NODE_KEYS_NAME, NodeKeys
 from tradeline_ledger.registry import MemberRecord, Role
 from tradeline_ledger.request import sign_request
-from tradeline_ledger.statement import ENTRY, STATEMENT, statement_hash
+from tradeline_ledger.statement import ENTRY, STATEMENT, Statement, statement_hash
+from tradeline_ledger.submission import Receipt
 from tradeline_node.config import encode_config, load_config
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.keystore import seal_keystore, write_private
@@ -130,7 +131,7 @@ class Cluster:
             **self.settings,
         }
         (folder / "node.toml").write_text(encode_config(values), encoding="utf-8")
-        write_private(folder / NODE_KEYS_NAME, seal_keystore(node_keys(institution), PASSPHRASE))
+        write_private(folder / NODE_KEYS_NAME, _sealed_keys(institution.id))
 
     def member_folder(self, member: int) -> Path:
         return self.folder / f"member-{member}"
@@ -216,10 +217,8 @@ class Cluster:
         )
 
     def hand_over_tag_keys(self) -> None:
-        """Give the tag key of every contributor to every node."""
+        """Give the tag key of every member to every node."""
         for owner in self.founders:
-            if not owner.record.has(Role.CONTRIBUTOR):
-                continue
             for node in self.nodes:
                 public = node.keys.hpke.public
                 info = tag_key_info(self.ledger.ledger_id, owner.id, node.member, public.key_id)
@@ -261,23 +260,20 @@ class Cluster:
         return newest.note if newest is not None and newest.size >= size else None
 
 
-def node_keys(institution: Institution) -> NodeKeys:
-    """Return the keys of an institution's node, as `Institution` makes them."""
-    from tests.world import seed
-
-    return NodeKeys(
-        member=institution.id,
-        node_seed=seed("node", institution.id),
-        note_seed=seed("note", institution.id),
-        cosigner_seed=seed("cosigner", institution.id),
-        hpke_private=b"".join(seed("hpke", institution.id, part) for part in range(3)),
+@cache
+def _sealed_keys(member: int) -> bytes:
+    """Return the keystore of an institution's node, with the keys that `Institution` has."""
+    keys = NodeKeys(
+        member=member,
+        node_seed=seed("node", member),
+        note_seed=seed("note", member),
+        cosigner_seed=seed("cosigner", member),
+        hpke_private=b"".join(seed("hpke", member, part) for part in range(3)),
     )
+    return seal_keystore(keys, PASSPHRASE)
 
 
-def decode_receipt(encoded: bytes) -> Any:
-    from tradeline_ledger.encoding import Codec
-    from tradeline_ledger.submission import Receipt
-
+def decode_receipt(encoded: bytes) -> Receipt:
     return Codec[Receipt](Receipt, "receipt", 256).decode(encoded)
 
 
@@ -292,7 +288,7 @@ def wait_for(look: Callable[[], Any], what: str = "it") -> Any:
     raise AssertionError(f"{what} did not happen within {WAIT_S} s")
 
 
-def statement_of(entry: bytes) -> Any:
+def statement_of(entry: bytes) -> Statement:
     return STATEMENT.decode(ENTRY.decode(entry).statement)
 
 
@@ -335,6 +331,3 @@ class _Thread:
         await serve(
             self._nodes, self._sockets, self._engine, lambda _: self._ready.set(), self._stop
         )
-
-
-__all__ = ["Cluster", "LiveWorld", "Placed", "replace", "wait_for"]
