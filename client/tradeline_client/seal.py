@@ -102,10 +102,10 @@ class EventSealer:
             EventError: the report does not follow its schema, or the correction is about another
                 subject, year or category than its target.
         """
-        filer = self._filer
+        filer, year = self._filer, _year(report)
         event = bind(report, self._keystore.references, _binder(filer.check, subject))
         encoded = encode_event(event)
-        own, year = category_of(event), year_of(report.occurred_on)
+        own = category_of(event)
         if target is not None:
             _check_target(report, own, year, target)
             category = target.category
@@ -193,6 +193,13 @@ def _binder(
     check: Callable[[SubjectId, int, bytes], bytes], subject: SubjectId
 ) -> Callable[[int, bytes], bytes]:
     return lambda year, ref: check(subject, year, ref)
+
+
+def _year(report: Report) -> int:
+    try:
+        return year_of(report.occurred_on)
+    except ValueError:
+        raise EventError("occurred_on: expected a day of the calendar, as YYYY-MM-DD") from None
 
 
 def _check_target(report: Report, category: int | None, year: int, target: VaultEvent) -> None:
