@@ -253,7 +253,8 @@ class Cluster:
 
     def wait_for_checkpoint(self, size: int, to: int = 1) -> bytes:
         """Return the checkpoint of `to` once it covers `size` leaves."""
-        return wait_for(lambda: self._checkpoint(size, to))
+        note: bytes = wait_for(lambda: self._checkpoint(size, to))
+        return note
 
     def _checkpoint(self, size: int, to: int) -> bytes | None:
         newest = self.node(to).publisher.newest

@@ -75,18 +75,20 @@ def test_slots_are_given_back() -> None:
 
 
 def test_turns_bound_what_runs_and_what_waits() -> None:
-    go, running = threading.Event(), []
+    go, started = threading.Event(), threading.Barrier(3, timeout=10)
+    running: list[int] = []
 
     def work() -> int:
         running.append(1)
+        if not go.is_set():
+            started.wait()
         go.wait(10)
         return 7
 
     async def check() -> None:
         turns = Turns(2, 1)
         tasks = [asyncio.create_task(turns.run(work)) for _ in range(3)]
-        while len(running) < 2:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(started.wait)
         assert len(running) == 2
         with pytest.raises(RequestError, match="node-busy"):
             await turns.run(work)

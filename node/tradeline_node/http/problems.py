@@ -53,6 +53,8 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(LedgerError, _answer)
     app.add_exception_handler(RequestValidationError, _answer)
     app.add_exception_handler(HTTPException, _answer)
+    # The framework sends the answer and raises again: the outermost layer writes the log.
+    app.add_exception_handler(Exception, _answer)
 
 
 def described(*codes: str) -> dict[int | str, dict[str, Any]]:
@@ -111,7 +113,8 @@ def _parts(error: Exception) -> tuple[str, str, dict[str, str], dict[str, Any]]:
         return "request-invalid", str(error), {}, {}
     if isinstance(error, RequestValidationError):
         return "request-invalid", _invalid(error), {}, {}
-    assert isinstance(error, HTTPException), error
+    if not isinstance(error, HTTPException):
+        return "node-error", "", {}, {}
     code = _OF_STATUS.get(error.status_code, "request-malformed")
     return code, "", dict(error.headers or {}), {}
 
