@@ -13,6 +13,8 @@ Exceptions raised by `tradeline_client`.
   * CustodyError            too few committee members gave a receipt
   * DroppedError            an entry has no place in the log; nothing came of it
   * RefusedError            an entry has its place in the log and no other effect
+  * ConsortiumError         a node of the demo failed; shows what it printed
+  * StoryError              a step of the demo did not come out as it must
 * VerificationError (of the ledger package)
   * StaleCheckpointError    no node has a checkpoint as new as what is known already
   * ForkError               two checkpoints with a quorum each are not of one log; carries both
@@ -170,6 +172,18 @@ class RefusedError(OutcomeError):
         """Take the outcome that the leaf at log index `index` carries."""
         super().__init__(outcome, f"entry {index} was refused")
         self.index = index
+
+
+class ConsortiumError(ClientError):
+    """A command of a node failed. The message ends with what it printed."""
+
+    code = "demo-node"
+
+
+class StoryError(ClientError):
+    """A step of the demo did not come out as it must."""
+
+    code = "demo-step"
 
 
 class StaleCheckpointError(VerificationError):

@@ -13,6 +13,7 @@ import typer
 
 from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import NodeError
+from tradeline_node.plumbing import plumbing
 
 ERRORS: Final = (NodeError,)
 """What these commands fail with: one line with its remedy, exit code 1."""
@@ -39,6 +40,7 @@ config_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(node)
+app.add_typer(plumbing)
 node.add_typer(config_app)
 
 Folder = Annotated[

@@ -37,7 +37,7 @@ def audit(folder: Folder, trust: Trust = None, json: Json = False) -> int:
     if json:
         print_json(report.to_json())
     else:
-        _print_statement(folder, report)
+        print_statement(folder, report)
     return EXIT_DONE if report.ok else EXIT_NOT_VERIFIED
 
 
@@ -82,7 +82,7 @@ def compare(
     return EXIT_NOT_VERIFIED if result.relation is Relation.FORK else EXIT_DONE
 
 
-def _print_statement(folder: Path, report: AuditReport) -> None:
+def print_statement(folder: Path, report: AuditReport) -> None:
     from tradeline_ledger.statement import Kind  # noqa: PLC0415
 
     at = datetime.fromtimestamp(report.time_ms / 1000, UTC).isoformat(timespec="milliseconds")

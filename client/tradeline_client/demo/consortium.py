@@ -1,0 +1,181 @@
+"""A consortium of the demo: its folder, and the process that serves its nodes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from tradeline_client.errors import ConsortiumError
+from tradeline_client.files import write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+MEMBERS: Final = ("bank", "lender", "payment", "court")
+"""Members 1 to 4, each with a node."""
+REGULATOR: Final = "regulator"
+_PROGRAM: Final = (sys.executable, "-m", "tradeline_client")
+_READY_S: Final = 60.0
+_STOP_S: Final = 30.0
+_POLL_S: Final = 0.05
+_PORTS_FROM: Final = 7101
+_PORTS_UNTIL: Final = 9000
+_LOG_TAIL_CHARS: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    """One running node."""
+
+    name: str
+    url: str
+
+
+class Consortium:
+    """Founds a consortium in a folder, starts and stops its nodes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use `folder`, which is made by `found`."""
+        self.folder = folder
+        self.passphrase = secrets.token_urlsafe(24).encode()
+        self.passphrase_file = folder.with_name(f"{folder.name}.passphrase")
+        self._ready = folder.with_name(f"{folder.name}.ready")
+        self.log = folder.with_name(f"{folder.name}.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def client(self, member: str) -> Path:
+        """Return the client folder of a member."""
+        return self.folder / member / "client"
+
+    def found(self) -> None:
+        """
+        Make every key, the genesis and a folder for each member.
+
+        Raises:
+            ConsortiumError: the folder exists, or no ports are free.
+        """
+        write_private(self.passphrase_file, self.passphrase)
+        self.node(
+            "init",
+            str(self.folder),
+            "--members",
+            ",".join(MEMBERS),
+            "--observer",
+            REGULATOR,
+            "--base-port",
+            str(_free_ports(len(MEMBERS))),
+        )
+
+    def start(self) -> list[NodeAddress]:
+        """
+        Serve all nodes by one process and return where they are.
+
+        Raises:
+            ConsortiumError: they are not ready in time.
+        """
+        self._ready.unlink(missing_ok=True)
+        command = self._command("run", str(self.folder), "--ready-file", str(self._ready))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _READY_S
+        while not self._ready.exists():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise ConsortiumError(f"the nodes did not start:\n{self._tail()}")
+            time.sleep(_POLL_S)
+        ready = json.loads(self._ready.read_bytes())
+        return [NodeAddress(each["name"], each["url"]) for each in ready["nodes"]]
+
+    def stop(self) -> None:
+        """End the process, if it runs; it finishes its block first."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def wait(self) -> None:
+        """Return when the process ends, or the user interrupts."""
+        assert self._process is not None, "start first"
+        self._process.wait()
+
+    def node(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+        """
+        Run `tradeline node ARGUMENTS` and return what it printed.
+
+        Raises:
+            ConsortiumError: it ended with another exit code than `codes`.
+        """
+        return self._run(self._command(*arguments), codes)
+
+    def flip_byte(self, member: str, index: int, at: int) -> str:
+        """
+        Change a byte of a content in the store of a member whose node is stopped.
+
+        Raises:
+            ConsortiumError: the node runs, or has no such byte.
+        """
+        folder = str(self.folder / member)
+        command = [*_PROGRAM, "plumbing", "flip-byte", folder, str(index), "--at", str(at)]
+        return self._run(command, (0,)).strip()
+
+    def _run(self, command: list[str], codes: tuple[int, ...]) -> str:
+        done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)
+        if done.returncode not in codes:
+            said = (done.stdout + done.stderr).decode(errors="replace")[-_LOG_TAIL_CHARS:]
+            raise ConsortiumError(f"{' '.join(command[2:5])} failed:\n{said}")
+        return done.stdout.decode()
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [*_PROGRAM, "node", *arguments, "--passphrase-file", str(self.passphrase_file)]
+
+    def _tail(self) -> str:
+        return self.log.read_bytes().decode(errors="replace")[-_LOG_TAIL_CHARS:]
+
+
+def _free_ports(count: int) -> int:
+    """Return the first of `count` consecutive ports of loopback that nobody listens on."""
+    for first in range(_PORTS_FROM, _PORTS_UNTIL, count):
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise ConsortiumError(f"no {count} consecutive ports are free from {_PORTS_FROM}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def cache_folder(fallback: Path) -> Path:
+    """Return where downloads are kept: `TRADELINE_CACHE`, else a folder that goes with the demo."""
+    named = os.environ.get("TRADELINE_CACHE")
+    return type(fallback)(named) if named else fallback

@@ -1,0 +1,63 @@
+"""The README shows what the demo prints: every line of it comes out of a real, smaller run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cards import wheel
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+VARIABLE = re.compile(r"[0-9a-f]{16,}…?|[0-9][0-9,.:TZ/–-]*")
+
+
+def shown() -> list[str]:
+    block = README.split("<!-- demo output -->")[1].split("<!-- end of demo output -->")[0]
+    lines = [line for line in block.splitlines() if line and not line.startswith("```")]
+    return [line for line in lines if line != "…"]
+
+
+def shape(line: str) -> str:
+    """Return a line without what differs from run to run."""
+    return re.sub(r"\s+", " ", VARIABLE.sub("#", line)).strip()
+
+
+@pytest.mark.network
+@pytest.mark.timeout(300)
+def test_the_demo_prints_what_the_readme_shows_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    work = tmp_path / "demo"
+    done = subprocess.run(
+        [sys.executable, "-m", "tradeline_client", "demo", "--subjects", "1000", "--dir", work],
+        env=os.environ | {"TRADELINE_CACHE": str(wheel().parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    printed = iter([shape(line) for line in done.stdout.splitlines()])
+    missing = [line for line in shown() if shape(line) not in printed]
+    assert missing == []
+    assert done.stdout.count("PROVEN:") == 9
+    assert not work.exists()
+
+
+def test_the_readme_shows_the_lender_example_as_it_is() -> None:
+    example = (ROOT / "examples" / "lender.py").read_text(encoding="utf-8")
+
+    assert example.strip() in README
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    broken = []
+    for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")):
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
