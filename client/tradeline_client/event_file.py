@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tradeline_ledger.errors import EventError, MalformedError
 from tradeline_ledger.event import References, Report, bind, encode_event, report_from_json
@@ -34,6 +34,15 @@ _ANY_REFERENCES: Final = References(bytes(32))
 _ANY_CHECK: Final = bytes(16)
 
 
+class FileEvent(NamedTuple):
+    """One line that is right."""
+
+    line: int
+    """From 1."""
+    subject: SubjectId
+    report: Report
+
+
 @dataclass(frozen=True, slots=True)
 class LineFault:
     """A line that is wrong."""
@@ -48,7 +57,7 @@ class LineFault:
 class EventFile:
     """What a file of events holds."""
 
-    events: tuple[tuple[SubjectId, Report], ...]
+    events: tuple[FileEvent, ...]
     """Of the lines that are right, in their order."""
     faults: tuple[LineFault, ...]
     """The first `FAULTS_MAX` lines that are wrong."""
@@ -69,7 +78,7 @@ def read_events(lines: Iterable[bytes], today: str) -> EventFile:
         lines: of the file, with or without their newlines; empty ones are passed over.
         today: `YYYY-MM-DD`, after which nothing can have happened yet.
     """
-    events: list[tuple[SubjectId, Report]] = []
+    events: list[FileEvent] = []
     faults: list[LineFault] = []
     wrong = 0
     known: dict[SubjectId, SubjectId] = {}
@@ -89,7 +98,7 @@ def read_events(lines: Iterable[bytes], today: str) -> EventFile:
             if len(faults) < FAULTS_MAX:
                 faults.append(LineFault(number, str(error)))
         else:
-            events.append((known.setdefault(subject, subject), report))
+            events.append(FileEvent(number, known.setdefault(subject, subject), report))
     return EventFile(tuple(events), tuple(faults), wrong)
 
 

@@ -62,7 +62,7 @@ def extended(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setitem(sys.modules, name, module)
         points.append(EntryPoint(name, f"{name}:app", command.COMMANDS_GROUP))
     monkeypatch.setattr(command, "OWN_COMMANDS", "tests_own")
-    monkeypatch.setattr(command, "entry_points", lambda group: points)
+    monkeypatch.setattr(command, "entry_points", lambda **_group: points)
     command._assemble.cache_clear()
     yield
     command._assemble.cache_clear()

@@ -23,7 +23,6 @@ from tradeline_ledger.errors import IdentifierError
 from tradeline_ledger.history import EventId
 from tradeline_ledger.identifier import resident_id, uscc
 from tradeline_ledger.mark import MarkReason
-from tradeline_ledger.tag import Category
 
 CANARY = resident_id("110101", "1871-03-05", 123)
 FIRM = uscc("91", "310000", "MA1FL0XXX")
@@ -33,7 +32,6 @@ FIRM = uscc("91", "310000", "MA1FL0XXX")
     ("names", "numbers", "left_out"),
     [
         (values.PurposeName, Purpose, {Purpose.SUPERVISORY}),
-        (values.CategoryName, Category, {Category.INQUIRY}),
         (values.EvidenceName, EvidenceType, set()),
         (values.ChangeReasonName, ChangeReason, set()),
         (values.MarkReasonName, MarkReason, set()),
@@ -55,6 +53,8 @@ def test_every_number_has_its_name(names: Any, numbers: Any, left_out: set[int])
         (values.years, "2024-2026", (2024, 2025, 2026)),
         (values.years, "2026, 2020-2021,2020", (2020, 2021, 2026)),
         (values.month, "2031-07", 2031 * 12 + 6),
+        (values.categories, "public-record,account", (1, 2)),
+        (values.members, "4,1,4", (1, 4)),
         (values.frequency, "once", Frequency(0, 1)),
         (values.frequency, "3/day", Frequency(1, 3)),
         (values.frequency, "12/year", Frequency(3, 12)),
@@ -74,6 +74,8 @@ def test_a_value_is_read(read: Any, text: str, expected: object) -> None:
         *((values.consent_id, text) for text in ("", "0" * 31, "g" * 32, "0" * 33)),
         *((values.public_key, text) for text in ("", "0" * 63, "g" * 64)),
         *((values.years, text) for text in ("", "24", "2026-2024", "2024-", "2024;2025")),
+        *((values.categories, text) for text in ("", "inquiry", "account,", "loan")),
+        *((values.members, text) for text in ("", "0", "1,", "x", "1;2", "9999999999")),
         *((values.month, text) for text in ("2031", "2031-13", "2031-00")),
         *((values.frequency, text) for text in ("", "3", "x/day", "3/week", "3/once", "-1/day")),
         *((values.life, text) for text in ("", "6", "0-day", "6-week", "70000-day", "six-month")),

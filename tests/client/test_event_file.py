@@ -46,8 +46,8 @@ def test_a_file_is_read_line_by_line() -> None:
 
     assert not found.faults
     assert found.lines == 2
-    assert [report.ref for _, report in found.events] == ["row 2", "row 3"]
-    assert found.events[0][0] is found.events[1][0], "one subject is kept once"
+    assert [(each.line, each.report.ref) for each in found.events] == [(1, "row 2"), (3, "row 3")]
+    assert found.events[0].subject is found.events[1].subject, "one subject is kept once"
 
 
 BAD: list[tuple[str, bytes, str]] = [

@@ -10,7 +10,20 @@ from __future__ import annotations
 
 import typer
 
-from tradeline_client.cli import audit, completion, ledger, verify
+from tradeline_client.cli import (
+    audit,
+    completion,
+    consent,
+    feed,
+    inquiry,
+    ledger,
+    mirror,
+    show,
+    submit,
+    tag_key,
+    vault,
+    verify,
+)
 from tradeline_client.cli.command import main
 
 __all__ = ["app", "main"]
@@ -22,5 +35,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (verify, audit, ledger, completion):
-    group.register(app)
+for commands in (
+    *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key),
+    *(ledger, completion),
+):
+    commands.register(app)

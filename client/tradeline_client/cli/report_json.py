@@ -160,15 +160,20 @@ def said(event: ReportEvent) -> str:
 
 def fields_text(fields: dict[str, Any]) -> str:
     """Return the fields of an event in one line; rows of a list stand in brackets."""
-    return ", ".join(f"{name} {_value(value)}" for name, value in fields.items())
+    return ", ".join(f"{name} {value_text(value)}" for name, value in fields.items())
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a JSON value for people, in one line."""
     match value:
+        case None:
+            return "none"
         case dict():
             return "{" + fields_text(value) + "}"
+        case list() if any(isinstance(each, dict) for each in value):
+            return "[" + "; ".join(value_text(each) for each in value) + "]"
         case list():
-            return "[" + "; ".join(_value(each) for each in value) + "]"
+            return ", ".join(value_text(each) for each in value) or "none"
         case bool():
             return "yes" if value else "no"
         case _:

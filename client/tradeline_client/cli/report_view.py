@@ -40,7 +40,7 @@ def completeness_statement(report: Report) -> str:
     """Return the sentence that says as of when, and on whose word, a report is complete."""
     complete = report.completeness
     events = sum(each.events for each in complete.histories)
-    whom = "all members" if report.contributors is None else "the members asked for"
+    whom = "members" if report.contributors is None else "the members asked for"
     return (
         f"Complete as of block {complete.height} ({instant(complete.time_ms)}, {complete.size} log "
         f"entries): {events} events in {len(complete.histories)} histories are all that {whom} "

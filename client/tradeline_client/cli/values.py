@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from tradeline_ledger.calendar import DAY_MS, MINUTE_MS, parse_date, parse_period
 from tradeline_ledger.consent import (
+    READABLE,
     ChangeReason,
     DataLife,
     EvidenceType,
@@ -34,7 +35,10 @@ PurposeName = Literal[
     "self-access",
     "dispute",
 ]
-CategoryName = Literal["account", "public-record", "identity", "platform", "other"]
+CATEGORIES: Final = tuple(
+    each.name.lower().replace("_", "-") for each in Category if each in READABLE
+)
+"""What terms and inquiries may list: inquiries are always read."""
 EvidenceName = Literal["sd-jwt", "account-aggregator", "signed-document", "wet-ink"]
 ChangeReasonName = Literal["subject", "reader", "evidence", "error"]
 MarkReasonName = Literal[
@@ -50,6 +54,7 @@ MarkReasonName = Literal[
 _NAMED: Final = (Purpose, Category, EvidenceType, ChangeReason, MarkReason)
 _EVENT: Final = re.compile(r"([0-9]{1,19})/([0-9]{1,5})", re.ASCII)
 _YEARS: Final = re.compile(r"([0-9]{4})(?:-([0-9]{4}))?", re.ASCII)
+_MEMBERS: Final = re.compile(r"[1-9][0-9]{0,8}(,[1-9][0-9]{0,8})*", re.ASCII)
 _CONSENT: Final = re.compile(r"[0-9a-fA-F]{32}", re.ASCII)
 _UNITS: Final = {
     "day": FrequencyUnit.DAY,
@@ -57,6 +62,11 @@ _UNITS: Final = {
     "year": FrequencyUnit.YEAR,
 }
 _LIFE_MAX: Final = 2**16 - 1
+
+
+def listed(names: Any) -> str:
+    """Return the names that an option takes, for its help."""
+    return ", ".join(get_args(names))
 
 
 def number_of(names: type[E], name: str) -> E:
@@ -100,6 +110,21 @@ def years(text: str) -> tuple[int, ...]:
             raise ValueError(f"got {part.strip()}, which ends before it begins")
         listed.update(range(first, last + 1))
     return tuple(sorted(listed))
+
+
+def categories(text: str) -> tuple[int, ...]:
+    """Return the categories of `account,public-record`, ascending."""
+    names = [part.strip() for part in text.split(",")]
+    if unknown := [name for name in names if name not in CATEGORIES]:
+        raise ValueError(f"got {unknown[0]!r}, expected some of {', '.join(CATEGORIES)}")
+    return tuple(sorted({int(number_of(Category, name)) for name in names}))
+
+
+def members(text: str) -> tuple[int, ...]:
+    """Return the member ids of `1,4`, ascending."""
+    if not _MEMBERS.fullmatch(text):
+        raise ValueError(f"got {text!r}, expected member ids such as 1,4")
+    return tuple(sorted({int(part) for part in text.split(",")}))
 
 
 def month(text: str) -> int:
