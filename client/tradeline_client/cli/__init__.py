@@ -14,6 +14,7 @@ from tradeline_client.cli import (
     audit,
     completion,
     consent,
+    demo,
     feed,
     inquiry,
     ledger,
@@ -37,6 +38,6 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key),
-    *(ledger, completion),
+    *(ledger, demo, completion),
 ):
     commands.register(app)
