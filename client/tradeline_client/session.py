@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 Clock = Callable[[], int]
 """Returns ms since 1970 UTC."""
 MS_PER_S: Final = 1000
+FETCH_S: Final = 2.0
+"""How long other flows wait for the one that asks for a checkpoint; a lost one costs no more."""
 
 
 def clock_ms() -> int:
@@ -71,6 +73,7 @@ class Session:
         """When the registry was last verified to be that of the newest block."""
         self._trust = TrustedLog.start(folder.ledger)
         self._lock = Lock()
+        self._fetch_until_s = 0.0
 
     @classmethod
     def open(cls, path: Path, passphrase: bytes, clock: Clock = clock_ms) -> Session:
@@ -124,6 +127,20 @@ class Session:
             known = self._trust.checkpoint
             if known is None or known.size < checkpoint.size:
                 self._trust = replace(self._trust, checkpoint=checkpoint)
+
+    def begin_fetch(self) -> bool:
+        """Return whether the caller may ask for a checkpoint; False while another flow does."""
+        now_s = time.monotonic()
+        with self._lock:
+            if now_s < self._fetch_until_s:
+                return False
+            self._fetch_until_s = now_s + FETCH_S
+            return True
+
+    def end_fetch(self) -> None:
+        """Let the next flow ask."""
+        with self._lock:
+            self._fetch_until_s = 0.0
 
     def nodes(self, first: int | None = None) -> list[int]:
         """Return the validators with a node, `first` and the profile's home before the others."""

@@ -26,6 +26,7 @@ from tradeline_client.requests import (
     Round,
     from_json,
     hashes,
+    pause,
     raise_failures,
     read,
     try_each,
@@ -59,8 +60,9 @@ if TYPE_CHECKING:
     from tradeline_ledger.statement import EntryLeaf
     from tradeline_ledger.trust import TrustedLog, VerifiedCheckpoint
 
-WAITS_S: Final = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+WAITS_S: Final = (0.0, 0.03, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 """Before each time that all nodes are asked for a checkpoint that is not there yet."""
+FETCH_POLL_S: Final = 0.01
 STEPS_TIMEOUT_S: Final = 60.0
 REGISTRY_FRESH_MS: Final = 60_000
 _NO_QUORUM: Final = "no-quorum-yet"
@@ -105,27 +107,18 @@ def newest(
         StaleCheckpointError: no node serves one that is new enough.
         UnavailableError: no node serves one.
     """
-    known = session.trust.checkpoint
-    if known is not None and 0 < size_min <= known.size:
+    if (known := _known(session, size_min)) is not None:
         return known
-    failures: dict[int, Exception] = {}
-    for wait_s in WAITS_S[:waits]:
-        for place, node in enumerate(session.nodes()):
-            request = Request(node, "GET", "/checkpoint", bytes_max=NOTE_BYTES_MAX)
-            (answer,) = yield Round((request,), delay_s=0.0 if place else wait_s)
-            try:
-                return (yield from accept(session, node, read(answer).body, size_min))
-            except ForkError:
-                raise
-            except (ClientError, LedgerError) as error:
-                failures[node] = error
-        if not any(_worth_waiting(error, size_min) for error in failures.values()):
-            break
-    stale = [error for error in failures.values() if isinstance(error, StaleCheckpointError)]
-    if stale:
-        raise stale[0]
-    raise_failures("no node serves a checkpoint", failures)
-    raise AssertionError
+    while size_min and not session.begin_fetch():
+        # Another flow asks already: what it gets may do for this one, too.
+        yield from pause(FETCH_POLL_S)
+        if (known := _known(session, size_min)) is not None:
+            return known
+    try:
+        return (yield from _fetch(session, size_min, waits))
+    finally:
+        if size_min:
+            session.end_fetch()
 
 
 def accept(session: Session, node: int, note: bytes, size_min: int = 0) -> Flow[VerifiedCheckpoint]:
@@ -247,6 +240,37 @@ def content_of(session: Session, kind: int, hash_: bytes, bytes_max: int) -> Flo
         return response.body
 
     return (yield from try_each(session.nodes(), build, take))
+
+
+def _known(session: Session, size_min: int) -> VerifiedCheckpoint | None:
+    known = session.trust.checkpoint
+    return known if known is not None and 0 < size_min <= known.size else None
+
+
+def _fetch(session: Session, size_min: int, waits: int) -> Flow[VerifiedCheckpoint]:
+    """Ask the nodes one after another, several times if what is wanted may be on its way."""
+    failures: dict[int, Exception] = {}
+    for turn, wait_s in enumerate(WAITS_S[:waits]):
+        for place, node in enumerate(session.nodes()):
+            request = Request(node, "GET", "/checkpoint", bytes_max=NOTE_BYTES_MAX)
+            (answer,) = yield Round((request,), delay_s=0.0 if place else wait_s)
+            try:
+                return (yield from accept(session, node, read(answer).body, size_min))
+            except ForkError:
+                raise
+            except (ClientError, LedgerError) as error:
+                failures[node] = error
+                if size_min and not turn and _worth_waiting(error, size_min):
+                    # Right after a block its checkpoint is about to come: a moment does more
+                    # than asking everybody.
+                    break
+        if not any(_worth_waiting(error, size_min) for error in failures.values()):
+            break
+    stale = [error for error in failures.values() if isinstance(error, StaleCheckpointError)]
+    if stale:
+        raise stale[0]
+    raise_failures("no node serves a checkpoint", failures)
+    raise AssertionError
 
 
 def _worth_waiting(error: Exception, size_min: int) -> bool:
