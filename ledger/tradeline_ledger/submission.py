@@ -270,10 +270,15 @@ def header_at(content: bytes, position: int) -> bytes:
 
     Costs the same for every batch size; `content` must be of an accepted submission.
     """
+    return headers_at(content, position, position + 1)[0]
+
+
+def headers_at(content: bytes, first: int, end: int) -> list[bytes]:
+    """Return the encoded headers of the events [first, end), see `header_at`."""
     start, count = _headers_start(content, 1, "submission")
-    assert 0 <= position < count, (position, count)
-    at = start + position * HEADER_BYTES
-    return content[at : at + HEADER_BYTES]
+    assert 0 <= first < end <= count, (first, end, count)
+    places = range(start + first * HEADER_BYTES, start + end * HEADER_BYTES, HEADER_BYTES)
+    return [content[at : at + HEADER_BYTES] for at in places]
 
 
 def parts_at(content: bytes) -> SubmissionParts:

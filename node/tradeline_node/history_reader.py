@@ -45,11 +45,7 @@ class Histories:
 
 def read_histories(store: LedgerStore, scope: Sequence[tuple[int, bytes]], size: int) -> Histories:
     """Return the histories of `scope`, (member, tag) pairs ascending, as of log size `size`."""
-    found = [
-        (member, tag, events)
-        for member, tag in scope
-        if (events := store.history(member, tag, size))
-    ]
+    found = store.histories(scope, size)
     ids = sorted(event for _, _, events in found for event in events)
     submissions = _submissions(store, dict.fromkeys(event.index for event in ids))
     headers = _headers(store, ids, submissions)

@@ -18,7 +18,7 @@ from tradeline_ledger.merkle import (
 )
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.statement import STATEMENT, EntryLeaf, Kind, decode_leaf, statement_hash
-from tradeline_ledger.submission import GROUP_LEVEL, header_at, header_count
+from tradeline_ledger.submission import GROUP_LEVEL, header_at, header_count, headers_at
 from tradeline_node import index as tables
 from tradeline_node.database import REMEDY
 from tradeline_node.errors import AbsentError, StoreDamagedError
@@ -247,6 +247,35 @@ class StoredLog(abc.ABC):
             events.append(event)
         return events
 
+    def histories(
+        self, scope: Sequence[tuple[int, bytes]], size: int
+    ) -> list[tuple[int, bytes, list[EventId]]]:
+        """
+        Return (member, tag, `history`) of each (member, tag) of `scope` with an event, in order.
+
+        Costs half of as many calls of `history` where most tags have no event.
+
+        Raises:
+            AbsentError: the log is shorter.
+        """
+        self._check_size(size)
+        histories = []
+        prefixes = (tables.tag_prefix(tables.HISTORY, member, tag) for member, tag in scope)
+        found = self._database.keys_under(prefixes)
+        for (member, tag), keys in zip(scope, found, strict=True):
+            events = []
+            for key in keys:
+                event = tables.decode_history_key(key)
+                if event is None:
+                    self._mend(tables.describe(key))
+                    return self.histories(scope, size)
+                if event.index >= size:
+                    break
+                events.append(event)
+            if events:
+                histories.append((member, tag, events))
+        return histories
+
     def marks(self, member: int, tag: bytes, size: int) -> list[tuple[int, EventId]]:
         """
         Return (log index of the mark, its target) of the marks about events under (member, tag).
@@ -299,8 +328,9 @@ class StoredLog(abc.ABC):
         upper = levels_of(self._groups(index, -(-count // _GROUP)))
         lower: dict[int, list[list[bytes]]] = {}
         for group in {position // _GROUP for position in positions}:
-            within = range(group * _GROUP, min((group + 1) * _GROUP, count))
-            lower[group] = levels_of([leaf_hash(header_at(content, each)) for each in within])
+            end = min((group + 1) * _GROUP, count)
+            within = headers_at(content, group * _GROUP, end)
+            lower[group] = levels_of([leaf_hash(header) for header in within])
         return [
             path_at(lower[position // _GROUP], position % _GROUP)
             + path_at(upper, position // _GROUP)
