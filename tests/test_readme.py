@@ -48,10 +48,18 @@ def test_the_demo_prints_what_the_readme_shows_and_leaves_nothing_behind(tmp_pat
     assert not work.exists()
 
 
-def test_the_readme_shows_the_lender_example_as_it_is() -> None:
-    example = (ROOT / "examples" / "lender.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "example"),
+    [
+        ("README.md", "lender.py"),
+        ("docs/lenders.md", "lender.py"),
+        ("docs/auditors.md", "auditor.py"),
+    ],
+)
+def test_documents_show_the_examples_as_they_are(page: str, example: str) -> None:
+    code = (ROOT / "examples" / example).read_text(encoding="utf-8")
 
-    assert example.strip() in README
+    assert code.strip() in (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
