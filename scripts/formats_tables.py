@@ -19,6 +19,8 @@ from typing import Any, Final
 
 from tradeline_ledger import (
     body,
+    bundle,
+    c2sp,
     consent,
     deposit,
     event,
@@ -35,6 +37,7 @@ from tradeline_ledger import (
     statement,
     submission,
     tlog_proof,
+    trust,
 )
 from tradeline_ledger.currency import MINOR_DIGITS
 from tradeline_ledger.field import (
@@ -328,7 +331,10 @@ def _limits() -> str:
         ("release answer, before it is sealed", release.ANSWER_BYTES_MAX),
         ("proofs", release.PROOFS_BYTES_MAX),
         ("signed note", note.NOTE_BYTES_MAX),
+        ("key id and signature of a line of a note", note.SIGNATURE_BYTES_MAX),
+        ("key name", c2sp.KEY_NAME_BYTES_MAX),
         ("proof file", tlog_proof.PROOF_BYTES_MAX),
+        ("evidence bundle", bundle.BUNDLE_BYTES_MAX),
     )
     counts = (
         ("events of a batch", f"1 to {submission.EVENTS_MAX:,}"),
@@ -351,6 +357,9 @@ def _limits() -> str:
         ("time of a block, ms", f"{genesis.TIME_MS_MIN:,} to {genesis.TIME_MS_MAX:,}"),
         ("leaves of a log, height of a block", f"{merkle.SIZE_MAX:,}"),
         ("signature lines of a note", f"1 to {note.SIGNATURES_MAX}"),
+        ("registry steps of a bundle", f"{trust.STEPS_MAX:,}"),
+        ("entry proofs of a bundle", f"{bundle.BUNDLE_ENTRIES_MAX:,}"),
+        ("event proofs of a bundle", f"{bundle.BUNDLE_EVENTS_MAX:,}"),
         ("seconds that a request may be old or early", f"{request.WINDOW_S}"),
     )
     return _table(

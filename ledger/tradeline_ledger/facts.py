@@ -315,6 +315,8 @@ class _Case:
         for number, row in enumerate(self.common.rows):
             events = histories[row.member, row.tag]
             what = f"history {number} (member {row.member})"
+            if not row.count:
+                raise VerificationError(f"{what} is empty; only histories with events are listed")
             _check_count(what, "events", row.count, len(events))
             if fold_head(events) != row.head:
                 raise VerificationError(f"{what}: other events, or another order, than was signed")

@@ -212,11 +212,13 @@ class _Judge:
         ledger_id, member = self.facts.common.ledger_id, proven.entry.statement.member
         # The commitment is compared before anything else: a wrong key is the giver's fault.
         try:
+            verify_key(key, body)
+        except SealError as error:
+            raise SealError(f"key of event {proven.id}: {error}") from error
+        try:
             encoded = open_body(key, body, ledger_id, member, header_tag(proven.header))
         except SealError as error:
-            if _commits(key, body):
-                raise _FaultError(Fault.UNSEALED, str(error)) from error
-            raise SealError(f"key of event {proven.id}: {error}") from error
+            raise _FaultError(Fault.UNSEALED, str(error)) from error
         except MalformedError as error:
             raise _FaultError(Fault.UNREADABLE, str(error)) from error
         try:
@@ -329,14 +331,6 @@ def _difference(first: _Place, other: _Place) -> str:
     if first.category != other.category:
         parts.append(f"category {other.category} and not {first.category}")
     return ", ".join(parts)
-
-
-def _commits(key: bytes, body: bytes) -> bool:
-    try:
-        verify_key(key, body)
-    except SealError:
-        return False
-    return True
 
 
 def _unknown_type(encoded: bytes) -> bool:
