@@ -24,6 +24,7 @@ ROUTERS: Final = (
     routes_stream.router,
     routes_ops.router,
 )
+_UNSIGNED: Final = "401"
 _ABOUT: Final = (
     "Interface of one node of a Tradeline ledger. Requests of members are signed with HTTP Message "
     "Signatures (RFC 9421); bodies of type application/octet-stream are canonical MessagePack; "
@@ -84,4 +85,8 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = ProblemModel.model_json_schema()
     components["securitySchemes"] = {"memberSignature": _SIGNATURE}
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if _UNSIGNED in operation["responses"]:
+                operation["security"] = [{"memberSignature": []}]
     return document

@@ -26,6 +26,10 @@ NOT_FOUND: Final = RequestError("not-found")
 _OF_STATUS: Final = {404: "not-found", 405: "method-not-allowed", 413: "body-too-large"}
 _BY_ONE: Final = {"not-found", "node-error"}
 """Codes without a detail of their own, so that two answers can't be told apart."""
+_SIGNED: Final = (
+    *("request-unsigned", "request-signature", "request-expired", "request-replayed"),
+    *("not-found", "request-invalid", "rate-limited", "node-busy", "streams-full"),
+)
 _ERRORS_SHOWN_MAX: Final = 8
 
 
@@ -64,6 +68,11 @@ def described(*codes: str) -> dict[int | str, dict[str, Any]]:
         row = explain(code)
         rows.setdefault(row.status, []).append(row)
     return {status: _described(found) for status, found in rows.items()}
+
+
+def described_signed(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route for members, which may answer with these codes as well."""
+    return described(*_SIGNED, *codes)
 
 
 def _described(rows: list[Code]) -> dict[str, Any]:

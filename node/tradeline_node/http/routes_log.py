@@ -47,21 +47,17 @@ from tradeline_node.http.parameters import (
     QueryOptionalSize,
     QuerySize,
 )
-from tradeline_node.http.problems import NOT_FOUND, described
+from tradeline_node.http.problems import NOT_FOUND, described, described_signed
 from tradeline_node.service import Node
 from tradeline_node.version import VERSION
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 OCTETS: Final = "application/octet-stream"
 TEXT: Final = "text/plain; charset=utf-8"
-_READ_PROBLEMS: Final = described(
-    "request-unsigned", "request-signature", "not-found", "request-invalid", "rate-limited"
-)
-
-router = APIRouter(dependencies=[Depends(log_reader)], responses=_READ_PROBLEMS, tags=["log"])
+router = APIRouter(dependencies=[Depends(log_reader)], responses=described_signed(), tags=["log"])
 
 
-@router.get("/checkpoint", responses={**text("Signed note."), **described("no-quorum-yet")})
+@router.get("/checkpoint", responses={**text("Signed note."), **described_signed("no-quorum-yet")})
 async def read_checkpoint(request: Request, node: CurrentNode) -> Response:
     """Return the newest checkpoint that a quorum of the validators cosigned."""
     newest = node.publisher.newest

@@ -16,11 +16,11 @@ from tradeline_node.http.models import (
     VersionModel,
     text,
 )
-from tradeline_node.http.problems import described, problem_response
+from tradeline_node.http.problems import described, described_signed, problem_response
 from tradeline_node.metrics import CONTENT_TYPE
 from tradeline_node.version import VERSION
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], responses=described("rate-limited"))
 _OPEN = [Depends(anyone)]
 
 
@@ -72,7 +72,7 @@ async def version() -> VersionModel:
 
 @router.post(
     "/v1/sweep",
-    responses=described("request-unsigned", "request-signature", "not-found", "node-halted"),
+    responses=described_signed("node-halted"),
 )
 async def post_sweep(
     node: CurrentNode, _caller: Annotated[Caller, Depends(own_node)]

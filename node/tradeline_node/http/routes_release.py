@@ -29,7 +29,7 @@ from tradeline_node.http.parameters import (
     QueryCursor,
     QueryOptionalSize,
 )
-from tradeline_node.http.problems import NOT_FOUND, described
+from tradeline_node.http.problems import NOT_FOUND, described_signed
 from tradeline_node.http.routes_log import OCTETS
 from tradeline_node.service import Node
 
@@ -40,9 +40,7 @@ _UNITS: Final = {1: "day", 2: "month", 3: "year"}
 router = APIRouter(
     prefix="/v1",
     tags=["read"],
-    responses=described(
-        "request-unsigned", "request-signature", "not-found", "request-invalid", "rate-limited"
-    ),
+    responses=described_signed(),
 )
 
 
@@ -50,10 +48,10 @@ router = APIRouter(
     "/releases/{inquiry}",
     responses={
         **binary("Encoded release response, docs/formats.md section 7."),
-        **described(
+        **described_signed(
             *("body-too-large", "release-malformed", "release-key-wrong", "release-closed"),
             *("release-commitment-wrong", "release-consent-ended", "release-stalled"),
-            *("release-tag-key-missing", "size-ahead", "node-busy"),
+            *("release-tag-key-missing", "size-ahead"),
         ),
     },
     openapi_extra=binary_body("A release request, sealed to this node's HPKE key."),

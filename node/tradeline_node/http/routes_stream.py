@@ -13,7 +13,7 @@ from tradeline_ledger.merkle import SIZE_MAX
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_node.http.access import CurrentNode, log_reader
 from tradeline_node.http.models import BlockModel
-from tradeline_node.http.problems import described
+from tradeline_node.http.problems import described_signed
 from tradeline_node.service import Node
 
 WAIT_S: Final = 15.0
@@ -33,9 +33,7 @@ router = APIRouter(tags=["log"])
     "/v1/stream",
     dependencies=[Depends(log_reader), Depends(_slot)],
     response_class=EventSourceResponse,
-    responses=described(
-        *("request-unsigned", "request-signature", "request-invalid", "streams-full"),
-    ),
+    responses=described_signed(),
 )
 async def stream_blocks(
     node: CurrentNode,

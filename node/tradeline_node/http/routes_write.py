@@ -28,7 +28,7 @@ from tradeline_node.http.models import (
     binary_body,
 )
 from tradeline_node.http.parameters import WAIT_MS_MAX, PathHash, PathMember
-from tradeline_node.http.problems import NOT_FOUND, described
+from tradeline_node.http.problems import NOT_FOUND, described_signed
 from tradeline_node.http.routes_log import OCTETS, outcome_model
 from tradeline_node.service import Node
 from tradeline_node.tag_keys import SEALED_BYTES
@@ -44,11 +44,8 @@ class _CustodyBody(Record, frozen=True):
 
 
 _CUSTODY: Final[Codec[_CustodyBody]] = Codec(_CustodyBody, "custody request", _CUSTODY_BYTES_MAX)
-_SIGNED: Final = ("request-unsigned", "request-signature", "not-found", "rate-limited")
 
-router = APIRouter(
-    prefix="/v1", tags=["write"], responses=described(*_SIGNED, "request-invalid", "node-halted")
-)
+router = APIRouter(prefix="/v1", tags=["write"], responses=described_signed("node-halted"))
 
 
 @router.post(
@@ -56,7 +53,9 @@ router = APIRouter(
     status_code=202,
     responses={
         200: {"model": SubmittedModel, "description": "The same statement has its place already."},
-        **described("body-too-large", Outcome.POSITION_PAST.code, "entry-malformed", "node-busy"),
+        **described_signed(
+            "body-too-large", Outcome.POSITION_PAST.code, "entry-malformed", "node-halted"
+        ),
     },
     openapi_extra=binary_body("An encoded entry, docs/formats.md section 3."),
 )
@@ -106,9 +105,9 @@ async def read_statement(
     "/custody",
     responses={
         **binary("Receipt of custody."),
-        **described(
+        **described_signed(
             *("body-too-large", "custody-malformed", "custody-body-wrong", "custody-deposit-wrong"),
-            *("custody-tag-key-missing", "custody-quota", "custody-placed", "node-busy"),
+            *("custody-tag-key-missing", "custody-quota", "custody-placed", "node-halted"),
         ),
     },
     openapi_extra=binary_body("Array of batch and attachment, docs/formats.md section 4."),
@@ -150,7 +149,7 @@ async def read_custody(
 @router.put(
     "/tag-keys/{member_id}",
     status_code=204,
-    responses=described("tag-key-wrong", "body-too-large"),
+    responses=described_signed("tag-key-wrong", "body-too-large"),
     openapi_extra=binary_body("Tag key, sealed to this node's HPKE key."),
 )
 async def put_tag_key(
