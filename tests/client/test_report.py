@@ -488,6 +488,22 @@ def test_a_body_that_one_node_lacks_is_fetched_from_another(desk: Desk) -> None:
     assert WarningCode.BODY_LAPSED not in {each.code for each in reading.report.warnings}
 
 
+def test_a_body_erased_after_the_readers_checkpoint_is_explained_by_a_newer_one(
+    desk: Desk,
+) -> None:
+    posted = desk.inquire()
+    desk.network._attachments()
+    desk.network.committee.mark(2, (1, 0), 1, None, 4)
+    desk.network.committee.delete_body(EventId(1, 0))
+    desk.network.published = desk.network.world.head.size
+    known = desk.reader.trust.checkpoint
+    assert known is not None
+    assert known.size < desk.network.published
+    reading = desk.read(posted)
+    assert [each.filed.id for each in reading.report.gone] == [EventId(1, 0)]
+    assert amounts(reading) == [300]
+
+
 def test_a_registry_that_changes_while_reading_is_followed(desk: Desk) -> None:
     posted = desk.inquire()
     feed = SigningKey(seed("new feed"))
