@@ -362,6 +362,19 @@ def test_an_inquiry_is_posted_and_checked_against_the_subject(desk: Desk) -> Non
     assert refused.json["remedy"] == "Wait for the next unit, or ask anew."
 
 
+def test_more_years_than_an_inquiry_may_name_are_refused(desk: Desk) -> None:
+    draft = desk.path / "draft"
+    consent = desk.draft("--json", until="2099-12-31").json["consent"]
+    assert desk(2, "consent", "sign", draft, "--subject-file", desk.who).code == 0
+    assert desk(1, "consent", "grant", draft).code == 0
+
+    wide = desk(1, "inquire", "--consent", consent)
+    narrow = desk(1, "inquire", "--consent", consent, "--years", "2025-2026")
+
+    assert (wide.code, "1 to 64 years; ask for fewer" in wide.err) == (1, True)
+    assert narrow.code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -144,22 +144,27 @@ def _inquiry(
             "present year must be one of them, too"
         )
     filer = session.keystore.filer()
-    return Inquiry(
-        consent_id=question.consent_id,
-        purpose=question.purpose,
-        ref_hash=reference_hash(salt, question.reference),
-        operator_hash=_operator_hash(session, question.operator),
-        categories=_within(question.categories, terms.categories, "categories"),
-        contributors=(
-            _within(question.contributors, terms.contributors, "contributors")
-            if terms.contributors is not None
-            else _ascending(question.contributors)
-        ),
-        years=tuple(sorted(years)),
-        key_hash=key_hash(public),
-        tag=filer.tag(secret.subjects[0], year, Category.INQUIRY),
-        retain_month=month + params.retain_months(Category.INQUIRY),
+    categories = _within(question.categories, terms.categories, "categories")
+    contributors = (
+        _within(question.contributors, terms.contributors, "contributors")
+        if terms.contributors is not None
+        else _ascending(question.contributors)
     )
+    try:
+        return Inquiry(
+            consent_id=question.consent_id,
+            purpose=question.purpose,
+            ref_hash=reference_hash(salt, question.reference),
+            operator_hash=_operator_hash(session, question.operator),
+            categories=categories,
+            contributors=contributors,
+            years=tuple(sorted(years)),
+            key_hash=key_hash(public),
+            tag=filer.tag(secret.subjects[0], year, Category.INQUIRY),
+            retain_month=month + params.retain_months(Category.INQUIRY),
+        )
+    except ValueError as error:
+        raise DraftError(f"{error}; ask for fewer than the consent allows") from error
 
 
 def _within(wanted: Sequence[int] | None, allowed: tuple[int, ...], what: str) -> tuple[int, ...]:
