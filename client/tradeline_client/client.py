@@ -113,7 +113,7 @@ class Client(_Desk):
     def __init__(self, session: Session) -> None:
         """Take an open session; it is closed with the client."""
         super().__init__(session)
-        self._transport = SyncTransport(session.endpoint, session.sign)
+        self._transport = SyncTransport(session.endpoint, session.sign, session.pin)
 
     @classmethod
     def open(cls, folder: Path, passphrase: bytes, clock: Clock = clock_ms) -> Client:
@@ -229,7 +229,7 @@ class AsyncClient(_Desk):
     def __init__(self, session: Session) -> None:
         """Take an open session; it is closed with the client."""
         super().__init__(session)
-        self._transport = AsyncTransport(session.endpoint, session.sign)
+        self._transport = AsyncTransport(session.endpoint, session.sign, session.pin)
 
     @classmethod
     def open(cls, folder: Path, passphrase: bytes, clock: Clock = clock_ms) -> AsyncClient:

@@ -236,15 +236,3 @@ class Journal:
         if row is None:
             raise NotFoundError(f"this folder has no {what.value} {id_.hex()}")
         return self._sealer.open(row[0], what.value, id_)
-
-    def secrets(self, what: Secret) -> list[bytes]:
-        """Return the ids under which something is kept."""
-        with self._database.reading() as rows:
-            found = rows.execute("SELECT id FROM secret WHERE what = ?", (what.value,)).fetchall()
-        return [id_ for (id_,) in found]
-
-    def discard(self, what: Secret, id_: bytes) -> None:
-        """Delete what `keep` stored, so that no copy is left in the file."""
-        with self._database.transaction() as rows:
-            rows.execute("DELETE FROM secret WHERE what = ? AND id = ?", (what.value, id_))
-        self._database.forget()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tradeline_client.errors import FolderError
-from tradeline_client.files import write_private
 from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.genesis import Ledger, open_genesis
 from tradeline_ledger.member_files import (
@@ -17,7 +16,6 @@ from tradeline_ledger.member_files import (
     PROFILE_NAME,
     Profile,
     decode_profile,
-    encode_profile,
 )
 
 if TYPE_CHECKING:
@@ -100,11 +98,3 @@ def open_folder(path: Path) -> ClientFolder:
             f"that of {ledger.ledger_id.hex()}; files of two ledgers are mixed up"
         )
     return ClientFolder(path, profile, ledger)
-
-
-def write_folder(path: Path, profile: Profile, genesis: bytes) -> None:
-    """Make the folder at `path`, with profile and genesis; the keystore is written separately."""
-    path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    path.chmod(FOLDER_MODE)
-    write_private(path / PROFILE_NAME, encode_profile(profile).encode())
-    write_private(path / GENESIS_NAME, genesis)

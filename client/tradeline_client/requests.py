@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -206,8 +206,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnavailableError) and len(error.reasons) == 1:
         return next(iter(error.reasons.values()))
     return str(error)
-
-
-def json_body(value: Any) -> bytes:
-    """Return `value` as JSON."""
-    return msgspec.json.encode(value)

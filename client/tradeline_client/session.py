@@ -157,6 +157,11 @@ class Session:
         """Return the base URL of a member's node, None if it has none."""
         return self.folder.endpoint(self.registry, member)
 
+    def pin(self, member: int) -> bytes | None:
+        """Return the hash of a member's TLS key that the registry pins, None if it pins none."""
+        record = self.registry.member(member)
+        return record.tls_pin if record is not None else None
+
     def sign(self, request: Request) -> dict[str, str]:
         """Return the headers that sign `request` now, with the profile's request feed."""
         feed = self.folder.profile.request_feed

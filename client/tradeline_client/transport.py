@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 import httpx2
 
+from tradeline_client.pinning import pinned_context
 from tradeline_client.requests import Answer, Flow, Request, Response, Round, TransportFailure
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ Sign = Callable[[Request], dict[str, str]]
 """Returns the headers that sign a request now."""
 Endpoint = Callable[[int], str | None]
 """Returns the base URL of a member's node, None if it has none."""
+Pin = Callable[[int], bytes | None]
+"""Returns the pinned hash of a node's TLS key; None leaves it to the authorities of the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class _Prepared:
 class _Courier:
     """What both drivers share: preparing attempts, judging answers, counting what is in flight."""
 
-    def __init__(self, endpoint: Endpoint, sign: Sign) -> None:
+    def __init__(self, endpoint: Endpoint, sign: Sign, pin: Pin) -> None:
         self._endpoint = endpoint
+        self.pin = pin
         self._sign = sign
         self._in_flight: Counter[int] = Counter()
         self._lock = Lock()
@@ -110,10 +114,11 @@ class _Courier:
 class SyncTransport:
     """Runs flows in the calling thread; a round of several requests is sent by a few threads."""
 
-    def __init__(self, endpoint: Endpoint, sign: Sign) -> None:
-        """Take where nodes are and what signs."""
-        self._courier = _Courier(endpoint, sign)
-        self._http = httpx2.Client(trust_env=False, follow_redirects=False, limits=_LIMITS)
+    def __init__(self, endpoint: Endpoint, sign: Sign, pin: Pin = lambda _: None) -> None:
+        """Take where nodes are, what signs, and which TLS keys are pinned."""
+        self._courier = _Courier(endpoint, sign, pin)
+        self._clients: dict[bytes | None, httpx2.Client] = {}
+        self._lock = Lock()
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="tradeline")
 
     def run(self, flow: Flow[T]) -> T:
@@ -127,7 +132,15 @@ class SyncTransport:
     def close(self) -> None:
         """Give up what is in flight and close all connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._http.close()
+        for client in self._clients.values():
+            client.close()
+
+    def _http(self, node: int) -> httpx2.Client:
+        pin = self._courier.pin(node)
+        with self._lock:
+            if pin not in self._clients:
+                self._clients[pin] = httpx2.Client(**_settings(pin))
+            return self._clients[pin]
 
     def _send_round(self, round_: Round) -> tuple[Answer, ...]:
         if round_.delay_s > 0:
@@ -162,7 +175,7 @@ class SyncTransport:
         if isinstance(prepared, TransportFailure):
             return prepared
         try:
-            with self._http.stream(
+            with self._http(request.node).stream(
                 prepared.method,
                 prepared.url,
                 headers=prepared.headers,
@@ -180,10 +193,10 @@ class SyncTransport:
 class AsyncTransport:
     """Runs flows in an event loop; what flows compute and store runs in threads beside it."""
 
-    def __init__(self, endpoint: Endpoint, sign: Sign) -> None:
-        """Take where nodes are and what signs."""
-        self._courier = _Courier(endpoint, sign)
-        self._http = httpx2.AsyncClient(trust_env=False, follow_redirects=False, limits=_LIMITS)
+    def __init__(self, endpoint: Endpoint, sign: Sign, pin: Pin = lambda _: None) -> None:
+        """Take where nodes are, what signs, and which TLS keys are pinned."""
+        self._courier = _Courier(endpoint, sign, pin)
+        self._clients: dict[bytes | None, httpx2.AsyncClient] = {}
         self._late: set[asyncio.Task[Answer]] = set()
 
     async def run(self, flow: Flow[T]) -> T:
@@ -200,7 +213,14 @@ class AsyncTransport:
         for task in self._late:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
-        await self._http.aclose()
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _http(self, node: int) -> httpx2.AsyncClient:
+        pin = self._courier.pin(node)
+        if pin not in self._clients:
+            self._clients[pin] = httpx2.AsyncClient(**_settings(pin))
+        return self._clients[pin]
 
     async def _send_round(self, round_: Round) -> tuple[Answer, ...]:
         if round_.delay_s > 0:
@@ -241,7 +261,7 @@ class AsyncTransport:
         if isinstance(prepared, TransportFailure):
             return prepared
         try:
-            async with self._http.stream(
+            async with self._http(request.node).stream(
                 prepared.method,
                 prepared.url,
                 headers=prepared.headers,
@@ -301,6 +321,12 @@ _FAILURES: Final = (
     _RefusedAnswerError,
     OSError,
 )
+
+
+def _settings(pin: bytes | None) -> dict[str, Any]:
+    """Return how the HTTP library is set up for the nodes with that pin."""
+    common = {"trust_env": False, "follow_redirects": False, "limits": _LIMITS}
+    return common if pin is None else common | {"verify": pinned_context(pin)}
 
 
 def _step(flow: Flow[Any], answers: tuple[Answer, ...] | None) -> tuple[bool, Any]:

@@ -26,7 +26,7 @@ from tests.world import (
 )
 
 from tradeline_client.keystore import Keystore
-from tradeline_client.profile import ClientFolder, write_folder
+from tradeline_client.profile import ClientFolder
 from tradeline_client.requests import Answer, Flow, Request, Response, TransportFailure
 from tradeline_client.seal import SealedBatch
 from tradeline_client.session import Session
@@ -41,7 +41,7 @@ from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.event import Report
 from tradeline_ledger.hpke import deposit_info, open_sealed, tag_key_info
-from tradeline_ledger.member_files import ClientKeys, FeedKey, Profile
+from tradeline_ledger.member_files import ClientKeys, FeedKey, Profile, encode_profile
 from tradeline_ledger.merkle import leaf_hash, levels_of, path_at, root_of
 from tradeline_ledger.note import Note, encode_note, sign_note
 from tradeline_ledger.problem import problem
@@ -410,7 +410,9 @@ def make_folder(path: Path, network: Network, member: int = 1) -> ClientFolder:
     ledger = network.world.ledger
     name = network.world.institution(member).name
     profile = Profile(member, name, ledger.ledger_id, BULK, DESK, DESK, home=member % 4 or 4)
-    write_folder(path, profile, ledger.file)
+    path.mkdir(mode=0o700, exist_ok=True)
+    (path / "client.toml").write_text(encode_profile(profile))
+    (path / "genesis").write_bytes(ledger.file)
     return ClientFolder(path, profile, ledger)
 
 
