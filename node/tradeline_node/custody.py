@@ -12,7 +12,6 @@ nothing that was acknowledged depends on the index.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import threading
 from collections import Counter
@@ -21,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tradeline_ledger.errors import SealError
-from tradeline_node.custody_file import AttachmentFile, AttachmentItems, check_items
+from tradeline_node.attachment_folder import NAME, AttachmentFolder
+from tradeline_node.custody_file import AttachmentItems
 from tradeline_node.custody_index import CustodyIndex, Held
-from tradeline_node.durable import make_folders, remove_file, remove_parts, write_file
+from tradeline_node.durable import remove_file, remove_parts, write_file
 from tradeline_node.errors import RequestError, StoreDamagedError, StoreError
 from tradeline_node.share_box import ShareBox
 
@@ -32,10 +31,6 @@ INDEX_NAME: Final = "custody.sqlite"
 BOX_KEY_NAME: Final = "own-shares.key"
 QUOTA_BYTES: Final = 4 << 30
 """Default of what one member may have in custody that is not in the log yet."""
-
-_HEX: Final = "0123456789abcdef"
-_NAME: Final = re.compile(r"[0-9a-f]{64}")
-_SHARE_BYTES: Final = 32
 
 
 class Usage(NamedTuple):
@@ -46,7 +41,7 @@ class Usage(NamedTuple):
     """Of the attachment files."""
 
 
-class CustodyStore:
+class CustodyStore(AttachmentFolder):
     """
     Every attachment that this node keeps. Any thread may read and write.
 
@@ -65,9 +60,7 @@ class CustodyStore:
         Raises:
             StoreError: folder, index or a file can't be read or written.
         """
-        self._path = path
-        self._root = str(path)
-        self._box = box
+        super().__init__(path, box)
         self._quota_bytes = quota_bytes
         self._lock = threading.Condition(threading.RLock())
         self._erasing = threading.Lock()
@@ -77,7 +70,7 @@ class CustodyStore:
         self.findings: list[str] = []
         """What was found wrong, and mended or not, when the store was opened."""
         with self._guard():
-            _make_folders(path)
+            self.make_folders()
             self._index = CustodyIndex(path / INDEX_NAME)
             if self._index.rebuilt:
                 self.findings.append("the index of the custody store was broken and is made again")
@@ -113,7 +106,7 @@ class CustodyStore:
         done = False
         try:
             with self._guard():
-                write_file(self._file(items.batch_hash), content)
+                write_file(self.file(items.batch_hash), content)
                 row = Held(
                     items.batch_hash, items.member, len(content), expires_ms, log_index, due_month
                 )
@@ -157,58 +150,6 @@ class CustodyStore:
         with self._lock:
             return Usage(*self._index.totals())
 
-    def open_file(self, batch_hash: bytes) -> AttachmentFile | None:
-        """
-        Return the open file of an attachment, to be closed by the caller; None if there is none.
-
-        Raises:
-            StoreDamagedError: the file is damaged.
-        """
-        try:
-            found = AttachmentFile(self._name(batch_hash))
-        except FileNotFoundError:
-            return None
-        if found.batch_hash != batch_hash:
-            found.close()
-            raise StoreDamagedError(
-                f"attachment file {self._file(batch_hash)} is that of another batch; put the right "
-                "one back from a backup"
-            )
-        return found
-
-    def body(self, batch_hash: bytes, position: int) -> bytes | None:
-        """
-        Return one body, None if it was erased or the attachment is not held.
-
-        Raises:
-            StoreDamagedError: the file is damaged.
-        """
-        return self.bodies(batch_hash, [position])[0]
-
-    def bodies(self, batch_hash: bytes, positions: Sequence[int]) -> list[bytes | None]:
-        """Return the bodies at `positions`, see `body`."""
-        file = self.open_file(batch_hash)
-        if file is None:
-            return [None] * len(positions)
-        with file:
-            return [file.body(position) for position in positions]
-
-    def sealed(self, batch_hash: bytes, committee_position: int) -> bytes | None:
-        """Return one sealed deposit, None if it is gone or the attachment is not held."""
-        file = self.open_file(batch_hash)
-        if file is None:
-            return None
-        with file:
-            return file.sealed(committee_position)
-
-    def attachment(self, batch_hash: bytes) -> bytes | None:
-        """Return the encoded attachment, erased parts nil; None if it is not held."""
-        file = self.open_file(batch_hash)
-        if file is None:
-            return None
-        with file:
-            return file.items().attachment()
-
     def placed(self, placed: Sequence[tuple[bytes, int]], marked: Sequence[int], size: int) -> None:
         """
         Take note of what the log below `size` says.
@@ -228,6 +169,18 @@ class CustodyStore:
             for log_index in marked:
                 index.touch(log_index)
             index.follow(size)
+
+    def place_late(self, batch_hash: bytes, log_index: int) -> None:
+        """
+        Note where the submission of an attachment stands, found out otherwise than by `placed`.
+
+        The next sweep looks at it, since marks may have come before.
+
+        Raises:
+            StoreError: the disk is full or failed.
+        """
+        with self._lock, self._guard(), self._index.transaction(flushed=False) as index:
+            self._place_late(index, index.find(batch_hash), log_index)
 
     def followed(self) -> int:
         """Return the log size that `placed` was last told."""
@@ -254,14 +207,13 @@ class CustodyStore:
             for held in self._index.expired(time_ms):
                 log_index = placed_at(held.batch_hash)
                 with self._index.transaction(flushed=False) as index:
-                    if log_index is None:
-                        index.remove(held.batch_hash)
-                    else:
-                        index.place(held.batch_hash, log_index)
-                if log_index is None:
-                    self._file(held.batch_hash).unlink(missing_ok=True)
-                    discarded += 1
+                    if log_index is not None:
+                        self._place_late(index, held, log_index)
+                        continue
+                    index.remove(held.batch_hash)
+                self.file(held.batch_hash).unlink(missing_ok=True)
                 self._unordered[held.member] -= held.bytes
+                discarded += 1
         return discarded
 
     def due(self, month: int, count: int) -> list[Held]:
@@ -281,50 +233,27 @@ class CustodyStore:
             StoreError: the disk is full or failed.
         """
         with self._erasing:
-            left, erased = self._items_without(batch_hash, frozenset(positions))
+            left, erased = self.items_without(batch_hash, frozenset(positions))
             with self._guard():
                 size = None
                 if left is not None:
                     content = left.encode()
-                    write_file(self._file(batch_hash), content)
+                    write_file(self.file(batch_hash), content)
                     size = len(content)
                 with self._lock, self._index.transaction(flushed=False) as index:
                     index.settle(batch_hash, due_month, size)
             return erased
 
-    def own_shares(self, file: AttachmentFile) -> bytes | None:
-        """Return this node's shares of an open attachment, None if they are gone or don't open."""
-        box = file.own()
-        if box is None:
-            return None
-        try:
-            return self._box.open(file.batch_hash, box)
-        except SealError:
-            return None
-
-    def verify(self, batch_hash: bytes, ledger_id: bytes) -> None:
-        """
-        Accept one attachment file: every part of it is what its batch commits to.
-
-        Raises:
-            StoreDamagedError: a part is another, or the file is missing; names batch and part.
-        """
-        file = self.open_file(batch_hash)
-        if file is None:
-            raise StoreDamagedError(f"attachment {batch_hash.hex()}: its file is missing")
-        with file:
-            items = file.items()
-        check_items(items, ledger_id)
-        if items.own:
-            try:
-                self._box.open(batch_hash, items.own)
-            except SealError as error:
-                raise StoreDamagedError(f"attachment {batch_hash.hex()}: {error}") from error
-
     def hashes(self) -> list[bytes]:
         """Return the batch hashes of everything that is held, ascending."""
         with self._lock:
             return sorted(self._index.hashes())
+
+    def _place_late(self, index: CustodyIndex, held: Held | None, log_index: int) -> None:
+        if held is not None and held.log_index is None:
+            index.place(held.batch_hash, log_index)
+            index.touch(log_index)
+            self._unordered[held.member] -= held.bytes
 
     def _reserve(
         self, batch_hash: bytes, member: int, size: int, expires_ms: int, log_index: int | None
@@ -349,38 +278,13 @@ class CustodyStore:
                 self._unordered[member] += size
             return False
 
-    def _items_without(
-        self, batch_hash: bytes, positions: frozenset[int]
-    ) -> tuple[AttachmentItems | None, int]:
-        """Return what is left without the bodies at `positions`, None if none is there."""
-        file = self.open_file(batch_hash)
-        if file is None:
-            return None, 0
-        with file:
-            if not any(file.has_body(position) for position in positions):
-                return None, 0
-            items = file.items()
-        gone = frozenset(position for position in positions if items.bodies[position])
-        return items.without(gone, self._own_without(items, gone)), len(gone)
-
-    def _own_without(self, items: AttachmentItems, gone: frozenset[int]) -> bytes:
-        if not items.own:
-            return b""
-        try:
-            shares = bytearray(self._box.open(items.batch_hash, items.own))
-        except SealError:
-            return b""
-        for position in gone:
-            shares[position * _SHARE_BYTES : (position + 1) * _SHARE_BYTES] = bytes(_SHARE_BYTES)
-        return self._box.seal(items.batch_hash, bytes(shares))
-
     def _match_files(self, kept_until_ms: int) -> None:
         """Make files and rows agree: take in files without a row, drop rows without a file."""
         rows, found = self._index.hashes(), set[bytes]()
-        for folder in _folders(self._path):
+        for folder in self.folders():
             remove_parts(folder)
             names = [entry.name for entry in folder.iterdir()]
-            found.update(bytes.fromhex(name) for name in names if _NAME.fullmatch(name))
+            found.update(bytes.fromhex(name) for name in names if NAME.fullmatch(name))
         with self._index.transaction() as index:
             for batch_hash in sorted(rows - found):
                 index.remove(batch_hash)
@@ -392,7 +296,7 @@ class CustodyStore:
 
     def _adopt(self, batch_hash: bytes, kept_until_ms: int) -> Held | None:
         """Return the row of a file that has none; a file that is none of ours is removed."""
-        path = self._file(batch_hash)
+        path = self.file(batch_hash)
         try:
             file = self.open_file(batch_hash)
             assert file is not None, "it was listed a moment ago"
@@ -415,25 +319,7 @@ class CustodyStore:
             yield
         except (OSError, sqlite3.Error) as error:
             self.halted = (
-                f"custody store {self._path} failed: {error}; free or repair the disk, then "
+                f"custody store {self.path} failed: {error}; free or repair the disk, then "
                 "restart the node"
             )
             raise StoreError(self.halted) from error
-
-    def _file(self, batch_hash: bytes) -> Path:
-        return Path(self._name(batch_hash))
-
-    def _name(self, batch_hash: bytes) -> str:
-        name = batch_hash.hex()
-        return f"{self._root}/{name[0]}/{name[1]}/{name}"
-
-
-def _folders(path: Path) -> list[Path]:
-    return [path / first / second for first in _HEX for second in _HEX]
-
-
-def _make_folders(path: Path) -> None:
-    make_folders(path.parent, [path.name])
-    make_folders(path, _HEX)
-    for first in _HEX:
-        make_folders(path / first, _HEX)

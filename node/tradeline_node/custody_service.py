@@ -106,6 +106,8 @@ class CustodyService:
                 due_month=0 if index is not None else min(decoded.retain_months()),
                 log_index=index,
             )
+            if index is None:
+                self._place_late(batch_hash)
         return sign_receipt(
             self._node_key,
             self._ledger_id,
@@ -182,6 +184,12 @@ class CustodyService:
         return AttachmentItems(
             offer.batch_hash, offer.member, offer.encoded, tuple(bodies), tuple(sealed), own
         )
+
+    def _place_late(self, batch_hash: bytes) -> None:
+        """Note the place of a batch that came into the log while its attachment was written."""
+        index = self._placed_at(batch_hash)
+        if index is not None:
+            self._custody.place_late(batch_hash, index)
 
     def _placed_at(self, batch_hash: bytes) -> int | None:
         row = self._store.get(state.batch_key(batch_hash))

@@ -215,7 +215,7 @@ class ReleaseService:
                     shares = self._shares(file, there, submission, want)
                     if shares:
                         opened.shares.append(EntryShares(index, submission.epoch, shares))
-        except StoreDamagedError:
+        except (StoreDamagedError, OSError):
             # Other committee members have the attachment; the operator hears of this one.
             self.damaged.add(submission.batch_hash)
 

@@ -128,12 +128,10 @@ class Sweeper:
 
     def _settle(self) -> None:
         """Look up attachments that came, or were taken in again, after their place was noted."""
-        placed = [
-            (batch_hash, index)
-            for batch_hash in self._custody.unordered()
-            if (index := self._placed_at(batch_hash)) is not None
-        ]
-        self._custody.placed(placed, [], self._custody.followed())
+        for batch_hash in self._custody.unordered():
+            index = self._placed_at(batch_hash)
+            if index is not None:
+                self._custody.place_late(batch_hash, index)
         self._settled = True
 
     def _sweep(self, held: Held, month: int) -> int:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -306,6 +307,33 @@ def test_attachment_placed_at_the_last_moment_is_not_discarded(committee: Commit
     assert held is not None
     assert held.log_index == index
     assert node.custody.body(batch_hash, 0) == attachment.bodies[0]
+
+
+def test_attachment_that_is_written_while_its_batch_is_placed_is_not_lost_sight_of(
+    committee: Committee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, attachment, _ = committee.batch(2, [1, 2])
+    node = committee.nodes[4]
+    put = node.custody.put
+    placed = []
+
+    def slow(*args: Any, **fields: Any) -> bool:
+        # Receipts of the three others place the batch, one event of it is erased, and custody
+        # follows the log past both.
+        placed.append(committee.submit(2, batch, attachment, [1, 2, 3]))
+        committee.mark(2, EventId(placed[0], 0), MarkKind.ERASE)
+        node.sweeper.follow()
+        return put(*args, **fields)
+
+    monkeypatch.setattr(node.custody, "put", slow)
+    committee.custody(2, batch, attachment, [4])
+    assert node.custody.unordered_bytes(2) == 0
+    batch_hash = batch.hash(committee.world.ledger.ledger_id, 2)
+    held = node.custody.held(batch_hash)
+    assert held is not None
+    assert held.log_index == placed[0]
+    assert node.sweeper.sweep().events == 1
+    assert node.custody.body(batch_hash, 0) is None
 
 
 def test_fresh_receipt_while_the_old_one_expires_keeps_the_attachment(
