@@ -87,6 +87,7 @@ async def read_statement(
 ) -> StatementModel:
     """Return where a statement stands; with `wait_ms`, once it is placed or lost."""
     hash_ = bytes.fromhex(statement)
+    seen = node.blocks.count
     found = await _look(node, hash_)
     if not wait_ms:
         return found
@@ -96,7 +97,8 @@ async def read_statement(
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 break
-            await node.blocks.wait(min(left_s, LOOK_AGAIN_S))
+            await node.blocks.wait(min(left_s, LOOK_AGAIN_S), since=seen)
+            seen = node.blocks.count
             found = await _look(node, hash_)
     return found
 
