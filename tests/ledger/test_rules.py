@@ -194,6 +194,24 @@ def test_a_newer_consent_ends_the_older_at_its_place() -> None:
     assert place(world, ask(world, new)) is Outcome.ACCEPTED, "it superseded the old one only"
 
 
+@pytest.mark.parametrize(
+    ("member", "change", "stays"),
+    [
+        (2, Change.REVOKE, Outcome.INQUIRY_CONSENT_REVOKED),
+        (1, Change.TERMINATE, Outcome.INQUIRY_CONSENT_TERMINATED),
+    ],
+)
+def test_a_consent_that_has_ended_stays_as_it_ended(
+    member: int, change: Change, stays: Outcome
+) -> None:
+    world = World()
+    old = granted(world)
+    assert post_status(world, member, old, change) is Outcome.ACCEPTED
+    new = granted(world, supersedes=old)
+    assert place(world, ask(world, old)) is stays
+    assert place(world, ask(world, new)) is Outcome.ACCEPTED
+
+
 @pytest.mark.parametrize(("grantee", "second"), [(2, 3), (1, 3)])
 def test_only_the_same_parties_supersede(grantee: int, second: int) -> None:
     world = World()
@@ -292,6 +310,16 @@ def test_a_subject_signs_every_part_of_a_change(what: str) -> None:
     assert outcome is Outcome.STATUS_SUBJECT_UNSIGNED
 
 
+@pytest.mark.parametrize("change", [Change.PAUSE, Change.REVOKE])
+def test_a_subject_without_a_key_has_no_voice(change: Change) -> None:
+    world = World()
+    consent = granted(world)
+    signature = subject_signature(world, consent, change, 0)
+    for member in (2, 4):
+        outcome = post_status(world, member, consent, change, signature)
+        assert outcome is Outcome.STATUS_SUBJECT_UNSIGNED
+
+
 # Inquiry
 
 
@@ -324,6 +352,14 @@ def test_created_ms_may_be_off_by_the_skew_either_way() -> None:
                 entry = ask(world, consent)
                 world.time_ms -= offset + 1
                 assert place(world, entry, 1) is expected
+
+
+@pytest.mark.parametrize("off", [-1, 1, 12])
+def test_an_inquiry_is_kept_exactly_as_long_as_every_other(off: int) -> None:
+    world = World()
+    month = calendar.month(world.time_ms, 480) + 24
+    entry = ask(world, granted(world), retain_month=month + off)
+    assert place(world, entry) is Outcome.INQUIRY_RETAIN_WRONG
 
 
 def test_reads_of_a_day_are_counted_from_local_midnight() -> None:
@@ -418,6 +454,18 @@ def test_receipts_count_members_of_the_committee_by_their_own_keys() -> None:
     assert place(world, world.submission(1, batch, (*good, third))) is Outcome.ACCEPTED
 
 
+def test_a_node_outside_the_committee_gives_no_receipt_that_counts() -> None:
+    world = World()
+    node = world.institution(5).node
+    replaced = Replaced(node.public, None, None, None, None)
+    change = world.entry(2, Kind.KEY, key_content(world, 5, 0, replaced=replaced))
+    assert place(world, change) is Outcome.ACCEPTED
+    batch = batch_of(world)
+    receipts = world.receipts(1, batch, (1, 2, 5))
+    assert receipts[2].validator == 5
+    assert place(world, world.submission(1, batch, receipts)) is Outcome.RECEIPTS_TOO_FEW
+
+
 def test_a_receipt_by_a_replaced_node_key_counts_no_more() -> None:
     world = World()
     new = SigningKey(seed("node", 3, "new"))
@@ -465,6 +513,20 @@ def test_marks_move_a_month_until_the_event_is_erased() -> None:
     assert post(MarkKind.RETAIN, 25_000) is Outcome.MARK_WITHOUT_EFFECT
     row = state.read(world, state.MARK, state.mark_key(index, 0))
     assert row == state.MarkState(erased=True, retain_month=256)
+
+
+def test_only_events_that_a_batch_has_can_be_marked() -> None:
+    world = World()
+    rows = [(world.tag(1, who, 2026), 24_400, b"event") for who in (1, 2)]
+    index = world.block(world.submission(1, world.batch(1, rows)[0])).placed[0].index
+    for position, expected in (
+        (2, Outcome.MARK_TARGET_UNKNOWN),
+        (2**32 - 1, Outcome.MARK_TARGET_UNKNOWN),
+        (1, Outcome.ACCEPTED),
+        (0, Outcome.ACCEPTED),
+    ):
+        content = encode(Mark(EventId(index, position), MarkKind.ERASE, None, 1))
+        assert place(world, world.entry(1, Kind.MARK, content)) is expected
 
 
 def test_an_inquiry_or_a_refused_submission_can_not_be_marked() -> None:
