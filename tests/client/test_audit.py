@@ -118,8 +118,8 @@ def test_a_changed_content_names_its_file_and_entry(world: World, folder: Path) 
 
     finding = audit(folder).findings[0]
 
-    assert finding.code == "block-wrong"
-    assert f"entries {index} to {index + 1}" in finding.where
+    assert finding.code == "content-wrong"
+    assert finding.where == f"content/{path.name} (entry {index})"
 
 
 def test_an_unexpected_file_is_named(folder: Path) -> None:

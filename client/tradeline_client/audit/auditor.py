@@ -13,6 +13,7 @@ from tradeline_client.audit.folder import (
     LOG_VKEY,
     POLICY,
     MirrorFolder,
+    check_content,
     content_name,
 )
 from tradeline_client.audit.state import ReplayState
@@ -25,7 +26,7 @@ from tradeline_ledger.merkle import leaf_hash
 from tradeline_ledger.note import Note, decode_note, encode_vkey, verify_signatures
 from tradeline_ledger.policy import Policy, validators_policy, verify_checkpoint
 from tradeline_ledger.policy_file import encode_policy
-from tradeline_ledger.statement import STATEMENT, BlockLeaf, decode_leaf
+from tradeline_ledger.statement import STATEMENT, BlockLeaf, Statement, decode_leaf
 from tradeline_ledger.tile import bundles_between, decode_bundle, encode_path
 from tradeline_ledger.transition import Executed, execute_genesis, replay
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 _FINDINGS_MAX: Final = 1_000
 """An audit that found this many stops; the folder is no mirror of this ledger."""
+
+
+_FIRST_BUNDLE: Final = "tile/entries/000"
 
 
 class _StoppedError(Exception):
@@ -169,68 +173,91 @@ class _Auditor:
     def _replay(
         self, ledger: Ledger, checkpoint: Checkpoint, tree: TileTree, state: ReplayState
     ) -> Registry | None:
-        """Run every block again; return the registry at the end, None if a block failed."""
+        """
+        Run every block again; return the registry at the end, None if a block failed.
+
+        After the first that fails, contents are still compared with what was signed.
+        """
         executed = execute_genesis(ledger)
         state.put(executed.writes)
-        leaves: list[bytes] = []
-        contents: list[bytes] = []
-        failed = False
-        for index, leaf in self._leaves(checkpoint.size, tree):
-            if index == 0:
-                failed = self._compare_first(leaf, executed)
-                self._count(executed)
+        self._count(executed)
+        replaying = True
+        for first, leaves in self._blocks(checkpoint.size, tree):
+            if first == 0:
+                replaying = leaves == list(executed.leaves)
+                if not replaying:
+                    self._find("leaf-wrong", f"{_FIRST_BUNDLE} (entry 0)", "not the genesis block")
                 continue
-            leaves.append(leaf)
+            contents = self._contents(first, leaves)
+            if contents is None:
+                replaying = False
+                continue
+            if not replaying:
+                self._check_contents(ledger, first, leaves, contents)
+                continue
             try:
-                decoded = decode_leaf(leaf)
-                if not isinstance(decoded, BlockLeaf):
-                    contents.append(self._content(index, decoded.statement))
-                    continue
-                if not failed:
-                    executed = replay(
-                        state,
-                        ledger,
-                        executed.registry,
-                        executed.head,
-                        leaves=leaves,
-                        contents=contents,
-                    )
-                    state.put(executed.writes)
-                    self._count(executed)
+                executed = replay(
+                    state,
+                    ledger,
+                    executed.registry,
+                    executed.head,
+                    leaves=leaves,
+                    contents=contents,
+                )
             except (MalformedError, VerificationError) as error:
-                self._block_failed(index, leaves, error, already=failed)
-                failed = True
-            if isinstance(decoded, BlockLeaf):
-                leaves, contents = [], []
-        if leaves and not failed:
-            self._find("block-unfinished", CHECKPOINT, "the log does not end on a block leaf")
-            failed = True
-        return None if failed else executed.registry
+                replaying = False
+                if not self._check_contents(ledger, first, leaves, contents):
+                    where = f"tile/entries (block of entries {first} to {first + len(leaves) - 1})"
+                    self._find("block-wrong", where, str(error))
+                continue
+            state.put(executed.writes)
+            self._count(executed)
+        return executed.registry if replaying else None
 
-    def _compare_first(self, leaf: bytes, executed: Executed) -> bool:
-        if leaf == executed.leaves[0]:
-            return False
-        self._find("leaf-wrong", "tile/entries/000 (entry 0)", "not the block leaf of the genesis")
-        return True
+    def _blocks(self, size: int, tree: TileTree) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield each block's first index and leaves, the block leaf last."""
+        leaves: list[bytes] = []
+        first = 0
+        for index, leaf in self._leaves(size, tree):
+            leaves.append(leaf)
+            if _ends_block(leaf):
+                yield first, leaves
+                first, leaves = index + 1, []
+        if leaves:
+            where = f"tile/entries (from entry {first})"
+            self._find("block-unfinished", where, "the log does not end on a block leaf")
 
-    def _block_failed(
-        self, index: int, leaves: list[bytes], error: LedgerError, *, already: bool
-    ) -> None:
-        first = index - len(leaves) + 1
-        where = f"tile/entries (block of entries {first} to {index})"
-        detail = str(error)
-        if already:
-            detail += " (blocks after the first that failed are not replayed)"
-        self._find("block-wrong", where, detail)
+    def _contents(self, first: int, leaves: list[bytes]) -> list[bytes] | None:
+        """Return the contents that a block's entries name, None where one can't be had."""
+        contents: list[bytes] = []
+        for index, leaf in enumerate(leaves[:-1], start=first):
+            try:
+                statement = _statement(leaf)
+            except MalformedError as error:
+                self._find("leaf-wrong", f"tile/entries (entry {index})", str(error))
+                return None
+            name = content_name(statement.content_hash)
+            content = self.folder.read(name)
+            if content is None:
+                what = "a mirror holds every content"
+                self._find("content-missing", f"{name} (entry {index})", what)
+                return None
+            contents.append(content)
+        return contents
 
-    def _content(self, index: int, statement: bytes) -> bytes:
-        wanted = STATEMENT.decode(statement).content_hash
-        name = content_name(wanted)
-        content = self.folder.read(name)
-        if content is None:
-            self._find("content-missing", f"{name} (entry {index})", "a mirror holds every content")
-            return b""
-        return content
+    def _check_contents(
+        self, ledger: Ledger, first: int, leaves: list[bytes], contents: list[bytes]
+    ) -> bool:
+        """Find the contents that are not what was signed; return whether there are any."""
+        before = len(self.report.findings)
+        for index, (leaf, content) in enumerate(zip(leaves, contents, strict=False), start=first):
+            statement = _statement(leaf)
+            try:
+                check_content(ledger, statement, content)
+            except MalformedError as error:
+                name = content_name(statement.content_hash)
+                self._find("content-wrong", f"{name} (entry {index})", str(error))
+        return len(self.report.findings) > before
 
     def _compare_tile(self, name: str, expected: bytes) -> None:
         actual = self.folder.read(name)
@@ -281,3 +308,17 @@ class _Auditor:
         vkeys = {f"{encode_vkey(log.key)}\n".encode() for log in policy.logs}
         if self.folder.read(LOG_VKEY) not in vkeys:
             self._find("vkey-wrong", LOG_VKEY, "not the key of a validator of the registry")
+
+
+def _ends_block(leaf: bytes) -> bool:
+    try:
+        return isinstance(decode_leaf(leaf), BlockLeaf)
+    except MalformedError:
+        return False
+
+
+def _statement(leaf: bytes) -> Statement:
+    decoded = decode_leaf(leaf)
+    if isinstance(decoded, BlockLeaf):
+        raise MalformedError("a block ends within a block")
+    return STATEMENT.decode(decoded.statement)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.genesis import GENESIS_BYTES_MAX
 from tradeline_ledger.note import NOTE_BYTES_MAX
-from tradeline_ledger.statement import CONTENT_BYTES_MAX
+from tradeline_ledger.statement import CONTENT_BYTES_MAX, Kind, content_hash
+from tradeline_ledger.submission import decode_submission
 from tradeline_ledger.tile import BUNDLE_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tradeline_ledger.genesis import Ledger
+    from tradeline_ledger.statement import Statement
 
 CHECKPOINT: Final = "checkpoint"
 GENESIS: Final = "genesis"
@@ -53,3 +58,20 @@ class MirrorFolder:
 def content_name(content_hash: bytes) -> str:
     """Return the name of the file of a content."""
     return f"content/{content_hash.hex()}"
+
+
+def check_content(ledger: Ledger, statement: Statement, content: bytes) -> None:
+    """
+    Accept the content that `statement` signed.
+
+    Raises:
+        MalformedError: it hashes to something else, or is no submission where it must be one.
+    """
+    if statement.kind == Kind.SUBMISSION:
+        actual = decode_submission(content).content_hash(ledger.ledger_id, statement.member)
+    else:
+        actual = content_hash(statement.kind, content)
+    if actual != statement.content_hash:
+        raise MalformedError(
+            f"it hashes to {actual.hex()}, {statement.content_hash.hex()} is signed"
+        )

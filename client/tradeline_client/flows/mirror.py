@@ -13,7 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from tradeline_client.audit.folder import CHECKPOINT, GENESIS, LOG_VKEY, POLICY, content_name
+from tradeline_client.audit.folder import (
+    CHECKPOINT,
+    GENESIS,
+    LOG_VKEY,
+    POLICY,
+    check_content,
+    content_name,
+)
 from tradeline_client.errors import AnswerError
 from tradeline_client.requests import Flow, Request, Round, read
 from tradeline_ledger.errors import ConsistencyError, MalformedError
@@ -24,11 +31,9 @@ from tradeline_ledger.statement import (
     CONTENT_BYTES_MAX,
     STATEMENT,
     BlockLeaf,
-    Kind,
-    content_hash,
+    Statement,
     decode_leaf,
 )
-from tradeline_ledger.submission import decode_submission
 from tradeline_ledger.tile import (
     BUNDLE_BYTES_MAX,
     Bundle,
@@ -192,8 +197,7 @@ def _contents(path: Path, bundles: Iterable[Bundle], ledger: Ledger) -> Iterator
     for leaf in _leaves(path, bundles):
         decoded = decode_leaf(leaf)
         if not isinstance(decoded, BlockLeaf):
-            statement = STATEMENT.decode(decoded.statement)
-            yield _content(ledger, statement.member, statement.kind, statement.content_hash)
+            yield _content(ledger, STATEMENT.decode(decoded.statement))
 
 
 def _leaves(path: Path, bundles: Iterable[Bundle]) -> Iterator[bytes]:
@@ -201,16 +205,11 @@ def _leaves(path: Path, bundles: Iterable[Bundle]) -> Iterator[bytes]:
         yield from decode_bundle((path / encode_path(bundle)).read_bytes(), bundle.width)
 
 
-def _content(ledger: Ledger, member: int, kind: int, expected: bytes) -> _Wanted:
+def _content(ledger: Ledger, statement: Statement) -> _Wanted:
     def check(data: bytes) -> None:
-        if kind == Kind.SUBMISSION:
-            actual = decode_submission(data).content_hash(ledger.ledger_id, member)
-        else:
-            actual = content_hash(kind, data)
-        if actual != expected:
-            raise MalformedError(f"it hashes to {actual.hex()}")
+        check_content(ledger, statement, data)
 
-    return _Wanted(content_name(expected), CONTENT_BYTES_MAX, check)
+    return _Wanted(content_name(statement.content_hash), CONTENT_BYTES_MAX, check)
 
 
 def _equal(expected: bytes) -> Callable[[bytes], None]:
