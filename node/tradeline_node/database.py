@@ -28,6 +28,7 @@ from rocksdict import (
 )
 
 from tradeline_node.errors import StoreDamagedError, StoreError
+from tradeline_node.log_frames import check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,6 +62,12 @@ class Database:
             StoreError: it can't be opened; the message says why.
         """
         self.path = path
+        try:
+            check_frames(path)
+        except StoreDamagedError as error:
+            raise StoreDamagedError(f"ledger store {path}: {error}; {REMEDY}") from error
+        except OSError as error:
+            raise StoreError(f"ledger store {path} can't be read: {error.strerror}") from error
         access = AccessType.read_only() if read_only else AccessType.read_write()
         try:
             self._db = Rdict(str(path), _options(), access_type=access)

@@ -71,7 +71,7 @@ def verify_rows(database: Database, ledger: Ledger, progress: Progress | None) -
         with ReplayedRows(database.path) as rows:
             log = _Replay(database, frozen, ledger, rows)
             log.run(progress)
-            findings = _check_marker(frozen, log)
+            findings = _check_marker(log)
             for key, expected, found in _differences(rows, frozen):
                 if len(findings) >= FINDINGS_MAX:
                     break
@@ -98,13 +98,13 @@ def rebuild(database: Database, ledger: Ledger) -> None:
         log = _Replay(database, frozen, ledger, rows)
         try:
             log.run(None)
+            _check_marker(log)
         except _BrokenLogError as broken:
             finding = broken.finding
             raise StoreDamagedError(
                 f"ledger store {database.path}: {finding.where}: {finding.detail}; restore a "
                 "backup, or move the folder away and replay the log from the other members"
             ) from broken
-        marker = tables.decode_marker(database.get(tables.MARKER) or b"")
         database.write((), deleted=[tables.MARKER])
         changed: list[_Row] = []
         deleted: list[bytes] = []
@@ -118,7 +118,7 @@ def rebuild(database: Database, ledger: Ledger) -> None:
             if size > _CHUNK_BYTES:
                 database.write(changed, deleted=deleted, synced=False)
                 changed, deleted, size = [], [], 0
-        height = max(log.head.height, marker.engine_height if marker else 0)
+        height = max(log.head.height, log.marker.engine_height if log.marker else 0)
         changed.append((tables.MARKER, tables.encode_marker(height, log.head.size, log.root)))
         database.write(changed, deleted=deleted)
 
@@ -139,6 +139,10 @@ class _Replay:
         self._registry = first.registry
         self._peaks: dict[NodeId, bytes] = {}
         self._contents = frozen.iterate(tables.CONTENT)
+        self.marker_value = dict(frozen.iterate(tables.MARKER)).get(tables.MARKER)
+        self.marker = tables.decode_marker(self.marker_value or b"")
+        self.suspects: list[int] = []
+        """Leaves that don't hash to their stored node: one of the two is damaged."""
 
     @property
     def root(self) -> bytes:
@@ -149,6 +153,7 @@ class _Replay:
         end = self._database.last_key(tables.LEAF, tables.LEAF + b"\xff" * 9) or b""
         leaves_all = int.from_bytes(end[1:], "big") + 1
         for first, leaves in self._blocks():
+            self._suspect(first, leaves)
             contents = [self._content(first + i) for i in range(len(leaves) - 1)]
             try:
                 executed = replay(
@@ -160,7 +165,7 @@ class _Replay:
                     contents=contents,
                 )
             except (MalformedError, VerificationError) as error:
-                raise _BrokenLogError(self._locate(first, leaves, contents, error)) from error
+                raise _BrokenLogError(self._locate(first, leaves, contents, str(error))) from error
             rows, histories = tables.block_rows(executed, first, self._owner)
             self._put(executed, rows)
             self._rows.put((key, b"") for key in histories)
@@ -230,17 +235,24 @@ class _Replay:
         assert content is not None, target
         return row.member, header_tag(header_at(content, target.position))
 
+    def _suspect(self, first: int, leaves: list[bytes]) -> None:
+        stored = self._database.get_many(
+            [tables.node_key((0, first + i)) for i in range(len(leaves))]
+        )
+        hashes = map(leaf_hash, leaves)
+        pairs = enumerate(zip(stored, hashes, strict=True), first)
+        self.suspects += [index for index, (node, hash_) in pairs if node != hash_]
+
     def _locate(
-        self, first: int, leaves: list[bytes], contents: list[bytes], error: Exception
+        self, first: int, leaves: list[bytes], contents: list[bytes], error: str
     ) -> Finding:
-        """Return which record of a block breaks the rules."""
-        for index, leaf in enumerate(leaves, first):
-            if self._database.get(tables.node_key((0, index))) != leaf_hash(leaf):
-                return Finding("leaf", f"leaf {index}", str(error))
+        """Return which record makes a block break the rules; it may be the end of one before."""
+        if self.suspects:
+            return Finding("leaf", f"leaf {self.suspects[0]}", error)
         for index, (leaf, content) in enumerate(zip(leaves[:-1], contents, strict=True), first):
             if not self._hashes(leaf, content):
-                return Finding("content", f"content {index}", str(error))
-        return Finding("block", f"leaves {first} to {first + len(leaves) - 1}", str(error))
+                return Finding("content", f"content {index}", error)
+        return Finding("block", f"leaves {first} to {first + len(leaves) - 1}", error)
 
     def _hashes(self, leaf: bytes, content: bytes) -> bool:
         """Return whether `content` is what the statement in `leaf` names."""
@@ -258,17 +270,29 @@ class _Replay:
         return actual == statement.content_hash
 
 
-def _check_marker(frozen: Frozen, log: _Replay) -> list[Finding]:
-    value = dict(frozen.iterate(tables.MARKER)).get(tables.MARKER)
-    if value is None:
+def _check_marker(log: _Replay) -> list[Finding]:
+    """
+    Return what is wrong with the marker.
+
+    Raises:
+        _BrokenLogError: the marker is whole, and the log leads elsewhere.
+    """
+    marker = log.marker
+    if log.marker_value is None:
         return [Finding("row-missing", "marker", "open the store to build its tables anew")]
-    marker = tables.decode_marker(value)
     if marker is None:
         return [Finding("row-differs", "marker", "damaged, or of another format")]
-    got, expected = (marker.size, marker.root), (log.head.size, log.root)
-    if got != expected or marker.engine_height < log.head.height:
-        detail = f"names {got[0]} leaves with root {got[1].hex()}, expected {expected[0]} with "
-        return [Finding("row-differs", "marker", detail + expected[1].hex())]
+    detail = (
+        f"the log leads to {log.head.size} leaves with root {log.root.hex()}, the marker names "
+        f"{marker.size} with {marker.root.hex()}"
+    )
+    if log.suspects and marker.size == log.head.size and marker.root != log.root:
+        # The time of the last block is in its leaf alone, so that the rules hold for any.
+        raise _BrokenLogError(Finding("leaf", f"leaf {log.suspects[0]}", detail))
+    if (marker.size, marker.root) != (log.head.size, log.root):
+        return [Finding("row-differs", "marker", detail)]
+    if marker.engine_height < log.head.height:
+        return [Finding("row-differs", "marker", f"engine height {marker.engine_height}")]
     return []
 
 
