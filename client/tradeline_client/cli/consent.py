@@ -40,7 +40,7 @@ group = typer.Typer(
 )
 
 ConsentArgument = Annotated[
-    Any,
+    bytes,
     typer.Argument(
         parser=values.consent_id, metavar="CONSENT", help="Id of a consent, 32 hex digits."
     ),
@@ -178,7 +178,7 @@ def draft(
     Write terms for a subject to agree to, as the one who will read.
 
     The draft holds no identifier. Send it to the member that identifies the subject, which signs it
-    with its own copy of the identifiers; then post it with grant. Keys to read with stay in your
+    with its own copy of the identifiers; then post it with grant. What reading needs stays in your
     folder.
     """
     from tradeline_client.draft import Wish, write_draft  # noqa: PLC0415 - start-up stays fast

@@ -18,6 +18,7 @@ from tradeline_client.cli.session import (
     open_client,
     today,
 )
+from tradeline_ledger.history import EventId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
     from tradeline_client.flows.entry import Placement
     from tradeline_client.pipeline import Result
     from tradeline_client.seal import PlainEvent
-    from tradeline_ledger.history import EventId
 
 _EVENTS_MAX = 10_000
 _BATCH_EVENTS = 1_000
 
 EventArgument = Annotated[
-    Any,
+    EventId,
     typer.Argument(
         parser=values.event_id, metavar="EVENT", help="One of your events, index/position."
     ),
@@ -179,7 +179,6 @@ def _prepare(
     from tradeline_client.errors import ClientError  # noqa: PLC0415
     from tradeline_client.event_file import LineFault  # noqa: PLC0415
     from tradeline_ledger.errors import LedgerError  # noqa: PLC0415
-    from tradeline_ledger.history import EventId  # noqa: PLC0415
 
     plain, faults = [], []
     for each in events:
