@@ -10,17 +10,39 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from tradeline_node.errors import NodeError
+from tradeline_node.sweep import Sweeper, SweepResult
 
 if TYPE_CHECKING:
     from tradeline_node.logs import Log
     from tradeline_node.metrics import Metrics
     from tradeline_node.released_log import ReleasedLog
-    from tradeline_node.sweep import Sweeper, SweepResult
 
 PAUSE_S: Final = 0.5
 """Between two rounds: what one of them does for several blocks costs as much as for one."""
+SWEEPS_MAX: Final = 1000
+"""Sweeps in a row, each of up to 10,000 attachments; damaged ones come up in each of them."""
 RETRY_S: Final = 10.0
 """After a failure, and when nothing happens: records on their way are looked at again."""
+
+
+def sweep_all(sweeper: Sweeper) -> SweepResult:
+    """
+    Sweep until there is nothing more to look at, and return what all of it did.
+
+    Raises:
+        StoreError: the disk is full or failed.
+    """
+    events = attachments = discarded = 0
+    findings: tuple[str, ...] = ()
+    more = True
+    for _ in range(SWEEPS_MAX):
+        result = sweeper.sweep()
+        events, attachments = events + result.events, attachments + result.attachments
+        discarded += result.discarded
+        findings, more = result.findings, result.more
+        if not more:
+            break
+    return SweepResult(events, attachments, discarded, findings, more)
 
 
 class Housekeeping:
@@ -65,7 +87,7 @@ class Housekeeping:
 
     def sweep(self) -> SweepResult:
         """Sweep now, in the caller's thread."""
-        result = self._sweeper.sweep()
+        result = sweep_all(self._sweeper)
         self._swept_ms = self._block_ms()
         self._metrics.erased.inc(result.events)
         if result.events or result.findings:

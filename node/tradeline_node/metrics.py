@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from tradeline_node.errors import RequestError
+
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX: Final = "tradeline_"
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+@contextmanager
+def counted(counter: Counter) -> Iterator[None]:
+    """Count what happens within as `done`, or under the code that it is refused with."""
+    result = "failed"
+    try:
+        yield
+        result = "done"
+    except RequestError as error:
+        result = error.code
+        raise
+    finally:
+        counter.labels(result).inc()
 
 
 class Metrics:

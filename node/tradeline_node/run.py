@@ -156,6 +156,8 @@ async def serve(
                 break
         else:
             announce([_running(node) for node in nodes])
+            for node in nodes:
+                node.log.info("started", member=node.member, url=_running(node).url)
         await asyncio.wait([stopped, *serving], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()

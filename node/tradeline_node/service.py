@@ -17,7 +17,7 @@ from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.genesis import Ledger, open_genesis
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.registry import MemberRecord
-from tradeline_ledger.statement import Kind
+from tradeline_ledger.statement import statement_hash
 from tradeline_node.application import Application
 from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
 from tradeline_node.custody_service import CustodyService
@@ -52,6 +52,8 @@ CUSTODY_AT_ONCE: Final = 2
 RELEASES_AT_ONCE: Final = 2
 READS_AT_ONCE: Final = 4
 WAITING_MAX: Final = 64
+HANDED_OVER_MAX: Final = 10_000
+"""Entries on their way whose time to their place is measured."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,7 @@ class Node:
         self.blocks = Pulse()
         """Fires in the event loop after each block that placed something."""
         self.stopping = False
+        self._handed_over: dict[bytes, float] = {}
         self.custody_service: CustodyService
         self.release_service: ReleaseService
         self.outbox: Outbox
@@ -271,7 +274,12 @@ class Node:
             StoreError, EngineError: the node takes no writes.
         """
         self.check_writes()
+        started = time.monotonic()
         handover = self.outbox.put(entry)
+        if handover.standing is Standing.QUEUED:
+            if len(self._handed_over) >= HANDED_OVER_MAX:  # of those that were lost
+                self._handed_over.clear()
+            self._handed_over[handover.hash] = started
         if handover.standing is Standing.UNKNOWN:
             raise RequestError(handover.outcome.code, handover.detail)
         return handover
@@ -335,10 +343,13 @@ class Node:
         for placed in executed.placed:
             self.metrics.entries.labels(placed.applied.outcome.code).inc()
             signed = placed.applied.signed
-            if signed is not None and signed.submission is not None:
-                accepted = placed.applied.outcome is Outcome.ACCEPTED
-                assert signed.statement.kind == Kind.SUBMISSION, signed.statement
-                self.metrics.events.inc(signed.submission.batch.count if accepted else 0)
+            assert signed is not None, placed.index
+            if signed.submission is not None and placed.applied.outcome is Outcome.ACCEPTED:
+                self.metrics.events.inc(signed.submission.batch.count)
+            if self._handed_over:
+                started = self._handed_over.pop(statement_hash(signed.entry.statement), None)
+                if started is not None:
+                    self.metrics.append_seconds.observe(time.monotonic() - started)
         for _, applied in executed.dropped:
             self.metrics.entries.labels(applied.outcome.code).inc()
         if not executed.leaves or self._loop is None or self.stopping:

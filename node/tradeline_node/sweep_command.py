@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradeline_node.errors import NodeError, PeerError
+from tradeline_node.housekeeping import sweep_all
 from tradeline_node.keystore import open_keystore
 from tradeline_node.peers import PeerClient
 from tradeline_node.service import Node, read_genesis
@@ -71,7 +72,7 @@ async def _ask(config: Config, passphrase: bytes) -> Swept:
 def _sweep_here(config: Config, passphrase: bytes) -> Swept:
     node = Node.open(config, passphrase)
     try:
-        result = Sweeper(node.store, node.custody).sweep()
+        result = sweep_all(Sweeper(node.store, node.custody))
     finally:
         node.close()
     return Swept(result.events, result.attachments, running=False)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx2
 import pytest
 from tests.node.cluster import Cluster, wait_for
 
@@ -188,6 +192,32 @@ def test_stream_tells_of_a_new_block(cluster: Cluster) -> None:
     assert int(found.removeprefix("id:")) == index + 2
 
 
+def test_open_streams_and_waits_end_when_the_node_stops(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as streams:
+        with Cluster(tmp_path / "net").running() as running:
+            running.wait_for_checkpoint(1)
+            client = streams.enter_context(httpx2.Client(trust_env=False, timeout=30))
+            headers = {**running.headers(6, "/v1/stream"), "last-event-id": "1"}
+            url = running.url(1) + "/v1/stream"
+            response = streams.enter_context(client.stream("GET", url, headers=headers))
+            assert response.status_code == 200
+            started = time.monotonic()
+        assert time.monotonic() - started < 5
+        assert not [line for line in response.iter_lines() if line.startswith("id:")]
+
+
+def test_streams_are_bounded(tmp_path: Path) -> None:
+    with (
+        Cluster(tmp_path / "net", {"http.streams_max": 1}).running() as running,
+        running.client.stream(
+            "GET", running.url(1) + "/v1/stream", headers=running.headers(6, "/v1/stream")
+        ),
+    ):
+        wait_for(lambda: running.node(1).streams.count == 1)
+        answer = running.request(6, "/v1/stream")
+        assert (answer.status_code, answer.json()["code"]) == (503, "streams-full")
+
+
 def test_ledger_and_probes_say_how_the_node_does(cluster: Cluster) -> None:
     found = cluster.request(6, "/v1/ledger").json()
     assert found["ledger_id"] == cluster.ledger.ledger_id.hex()
@@ -197,6 +227,8 @@ def test_ledger_and_probes_say_how_the_node_does(cluster: Cluster) -> None:
     metrics = cluster.request(None, "/metrics").text
     assert 'tradeline_entries_total{outcome="accepted"}' in metrics
     assert f"tradeline_log_size {found['size']}" in metrics
+    assert "tradeline_append_seconds_count 0.0" not in metrics
+    assert 'tradeline_custody_batches_total{result="done"}' in metrics
 
 
 def test_other_kinds_of_entry_have_their_names(cluster: Cluster) -> None:

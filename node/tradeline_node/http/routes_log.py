@@ -64,7 +64,8 @@ async def read_checkpoint(request: Request, node: CurrentNode) -> Response:
     if newest is None:
         raise RequestError("no-quorum-yet", retry_after_s=1)
     headers = {"etag": newest.etag, "cache-control": "no-cache"}
-    if request.headers.get("if-none-match") in (newest.etag, "*"):
+    known = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
+    if known & {newest.etag, f"W/{newest.etag}", "*"}:
         return Response(status_code=304, headers=headers)
     return Response(newest.note, headers=headers, media_type=TEXT)
 

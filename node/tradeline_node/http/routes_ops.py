@@ -37,7 +37,7 @@ async def livez() -> PlainTextResponse:
 )
 async def readyz(node: CurrentNode) -> Response:
     """Say whether store and engine work; else why not, with status 503."""
-    reason = node.halted()
+    reason = await node.turns.run(node.halted)
     if reason:
         return problem_response("node-halted", reason)
     return PlainTextResponse("ok\n")
@@ -60,7 +60,7 @@ async def healthz(node: CurrentNode) -> Response:
 @router.get("/metrics", dependencies=_OPEN, responses=text("Prometheus text format."))
 async def metrics(node: CurrentNode) -> Response:
     """Return all metrics."""
-    node.refresh_metrics()
+    await node.turns.run(node.refresh_metrics)
     return Response(node.metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 

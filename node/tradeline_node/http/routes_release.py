@@ -31,6 +31,7 @@ from tradeline_node.http.parameters import (
 )
 from tradeline_node.http.problems import NOT_FOUND, described_signed
 from tradeline_node.http.routes_log import OCTETS
+from tradeline_node.metrics import counted
 from tradeline_node.service import Node
 
 SCANNED_MAX: Final = 2_000
@@ -66,10 +67,11 @@ async def post_release(
     newest = node.publisher.newest
     proof_size = size or (newest.size if newest else None)
     release = node.release_service.release
-    response = await node.release_turns.run(
-        lambda: release(inquiry, caller.member, caller.body, proof_size)
-    )
-    node.metrics.releases.labels("released").inc()
+    with counted(node.metrics.releases):
+        response = await node.release_turns.run(
+            lambda: release(inquiry, caller.member, caller.body, proof_size)
+        )
+    node.housekeeping.wake()
     return Response(response, media_type=OCTETS)
 
 

@@ -19,6 +19,7 @@ from tradeline_ledger.statement import (
     ENTRY_BYTES_MAX,
     STATEMENT,
 )
+from tradeline_ledger.submission import Receipt
 from tradeline_node.errors import RequestError
 from tradeline_node.http.access import Caller, CurrentNode, member
 from tradeline_node.http.models import (
@@ -30,6 +31,7 @@ from tradeline_node.http.models import (
 from tradeline_node.http.parameters import WAIT_MS_MAX, PathHash, PathMember
 from tradeline_node.http.problems import NOT_FOUND, described_signed
 from tradeline_node.http.routes_log import OCTETS, outcome_model
+from tradeline_node.metrics import counted
 from tradeline_node.service import Node
 from tradeline_node.tag_keys import SEALED_BYTES
 
@@ -123,12 +125,13 @@ async def post_custody(
         parts = _CUSTODY.decode(caller.body)
     except MalformedError as error:
         raise RequestError("custody-malformed", str(error)) from error
-    node.check_writes()
-    accept = node.custody_service.accept
-    receipt = await node.custody_turns.run(
-        lambda: accept(caller.member, parts.batch, parts.attachment)
-    )
-    node.metrics.custody_batches.labels("accepted").inc()
+
+    def accept() -> Receipt:
+        node.check_writes()
+        return node.custody_service.accept(caller.member, parts.batch, parts.attachment)
+
+    with counted(node.metrics.custody_batches):
+        receipt = await node.custody_turns.run(accept)
     return Response(encode(receipt), media_type=OCTETS)
 
 
@@ -162,9 +165,12 @@ async def put_tag_key(
     """Keep the caller's own tag key."""
     if member_id != caller.member:
         raise NOT_FOUND
-    node.check_writes()
-    put = node.tag_keys.put
-    await node.turns.run(lambda: put(node.store.registry, caller.member, caller.body))
+
+    def put() -> None:
+        node.check_writes()
+        node.tag_keys.put(node.store.registry, caller.member, caller.body)
+
+    await node.turns.run(put)
     return Response(status_code=204)
 
 
