@@ -115,7 +115,7 @@ class StorageSection:
         4096, "attachments of one member", low=1, high=2**31, unit="MiB"
     )
     sweep_ms: int = _setting(
-        60_000, "block time between erasure sweeps", low=100, high=86_400_000, unit="ms"
+        60_000, "until what could not be erased is tried again", low=100, high=86_400_000, unit="ms"
     )
 
 

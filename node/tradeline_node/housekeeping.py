@@ -6,7 +6,7 @@ releases are recorded on the ledger. One thread, woken by blocks and releases.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
 from typing import TYPE_CHECKING, Final
 
 from tradeline_node.errors import NodeError
@@ -53,16 +53,15 @@ class Housekeeping:
         sweeper: Sweeper,
         released: ReleasedLog,
         *,
-        block_ms: Callable[[], int],
         sweep_ms: int,
         metrics: Metrics,
         log: Log,
     ) -> None:
-        """Sweep every `sweep_ms` of block time, which `block_ms` returns."""
+        """Sweep when something is due; again what could not be erased after `sweep_ms`."""
         self._sweeper, self._released = sweeper, released
-        self._block_ms, self._sweep_ms = block_ms, sweep_ms
+        self._sweep_s = sweep_ms / 1000
         self._metrics, self._log = metrics, log
-        self._swept_ms = 0
+        self._again_at = 0.0
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
@@ -88,7 +87,7 @@ class Housekeeping:
     def sweep(self) -> SweepResult:
         """Sweep now, in the caller's thread."""
         result = sweep_all(self._sweeper)
-        self._swept_ms = self._block_ms()
+        self._again_at = time.monotonic() + self._sweep_s if self._sweeper.due() else 0.0
         self._metrics.erased.inc(result.events)
         if result.events or result.findings:
             self._log.info("swept", events=result.events, attachments=result.attachments)
@@ -116,7 +115,7 @@ class Housekeeping:
 
     def _round(self) -> None:
         self._sweeper.follow()
-        if self._block_ms() >= self._swept_ms + self._sweep_ms and self._sweeper.due():
+        if time.monotonic() >= self._again_at and self._sweeper.due():
             self.sweep()
         if self._released.pending() and self._released.post():
             self._wake.set()

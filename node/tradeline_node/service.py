@@ -198,7 +198,6 @@ class Node:
         self.housekeeping = Housekeeping(
             Sweeper(self.store, self.custody),
             self._released,
-            block_ms=lambda: self.store.head.time_ms,
             sweep_ms=self.config.storage.sweep_ms,
             metrics=self.metrics,
             log=self.log,

@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
-from tests.node.cluster import Cluster, statement_of, wait_for
+from tests.node.cluster import Cluster, decode_receipt, statement_of, wait_for
 from tests.world import DESK, seed
 
 from tradeline_ledger.consent import consent_id
@@ -33,6 +34,7 @@ from tradeline_ledger.statement import (
     statement_hash,
 )
 from tradeline_node.errors import EngineError
+from tradeline_node.service import Node
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +247,34 @@ def test_read_is_released_to_its_reader_by_every_node(cluster: Cluster) -> None:
     # Each node records its release on the ledger, in its own name.
     store = cluster.node(1).store
     wait_for(lambda: all(store.get(b"F" + n.to_bytes(4, "big") + bytes(4)) for n in (1, 2, 3, 4)))
+
+
+def _is_erased(node: Node, batch_hash: bytes) -> bool:
+    return node.custody.body(batch_hash, 0) is None
+
+
+def test_body_past_its_month_is_gone_soon_after_its_block(cluster: Cluster) -> None:
+    world = cluster.world()
+    months = [(world.tag(1, who, 2026), month) for who, month in ((1, 2020 * 12), (2, 2030 * 12))]
+    batch, attachment, _ = world.batch(
+        1, [(tag, month, b"an event") for tag, month in months], "swept"
+    )
+    body = encode((batch.encode(), encode(attachment)))
+    receipts = tuple(
+        decode_receipt(cluster.request(1, "/v1/custody", "POST", body, to=node.member).content)
+        for node in cluster.nodes
+    )
+    cluster.post(1, cluster.world().submission(1, batch, receipts))
+    batch_hash = batch.hash(cluster.ledger.ledger_id, 1)
+    for node in cluster.nodes:
+        wait_for(partial(_is_erased, node, batch_hash))
+        assert node.custody.body(batch_hash, 1) == attachment.bodies[1]
+        folder = cluster.member_folder(node.member) / "custody"
+        assert attachment.bodies[0] is not None
+        for path in folder.rglob("*"):
+            assert not path.is_file() or attachment.bodies[0] not in path.read_bytes(), path
+    answer = cluster.request(1, "/v1/sweep", "POST", feed=0)
+    assert answer.json() == {"events": 0, "attachments": 0}
 
 
 def test_rate_limit_is_a_members_own(tmp_path: Any) -> None:
