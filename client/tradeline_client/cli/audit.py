@@ -83,6 +83,7 @@ def compare(
 
 
 def print_statement(folder: Path, report: AuditReport) -> None:
+    """Print the integrity statement of an audit, and its findings."""
     """Print the integrity statement of an audit, and its findings, for people."""
     from tradeline_ledger.statement import Kind  # noqa: PLC0415
 

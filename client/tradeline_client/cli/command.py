@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from copy import copy
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
@@ -52,24 +53,30 @@ def run(arguments: list[str]) -> int:
 def _assemble() -> tuple[typer.Typer, tuple[type[Exception], ...]]:
     """Return the command with everybody's subcommands, and the errors that they fail with."""
     root: typer.Typer = importlib.import_module(OWN_COMMANDS).app
-    errors: list[type[Exception]] = []
+    own, errors = root, list[type[Exception]]()
     for point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda each: each.name):
         app = point.load()
         errors += getattr(importlib.import_module(point.module), "ERRORS", ())
-        if app is not root:
-            _merge(root, app)
+        if app is not own:
+            root = _merge(root, app)
     return root, (LedgerError, ClientError, OSError, *errors)
 
 
-def _merge(into: typer.Typer, other: typer.Typer) -> None:
-    into.registered_commands += other.registered_commands
-    present = {_name(group): group.typer_instance for group in into.registered_groups}
-    for group in other.registered_groups:
-        known = present.get(_name(group))
-        if known is not None and group.typer_instance is not None:
-            _merge(known, group.typer_instance)
+def _merge(first: typer.Typer, second: typer.Typer) -> typer.Typer:
+    """Return the commands of both; groups of one name become one. Neither is changed."""
+    both = copy(first)
+    both.registered_commands = [*first.registered_commands, *second.registered_commands]
+    groups = {_name(group): group for group in first.registered_groups}
+    for group in second.registered_groups:
+        known = groups.get(_name(group))
+        if known is None or known.typer_instance is None or group.typer_instance is None:
+            groups[_name(group)] = group
         else:
-            into.registered_groups.append(group)
+            merged = copy(known)
+            merged.typer_instance = _merge(known.typer_instance, group.typer_instance)
+            groups[_name(group)] = merged
+    both.registered_groups = list(groups.values())
+    return both
 
 
 def _name(group: TyperInfo) -> str:
