@@ -5,8 +5,9 @@ All validators must sign at the same sizes to make a quorum, and not at every bl
 a candidate if it is the first one of its slot of block time, which all nodes see alike, or if it
 changes the registry; and when no block comes for the length of a slot, the head is one. A node
 signs only (size, root) that it computed itself, once, and stores its lines before it serves them.
-It asks every other validator for its lines at those sizes; a signature under another root is
-evidence, kept, and shown in the node's health (FORMATS.md, section 9).
+It asks every other validator for its lines at those sizes, now and then, and at once when a reader
+asks for the newest checkpoint; a signature under another root is evidence, kept, and shown in the
+node's health (docs/formats.md, section 9).
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ class Publisher:
         self._wake = Pulse()
         self.signed = Pulse()
         """Fires when this node has signed something."""
+        self._asked = Pulse()
         self.advanced = Pulse()
         """Fires when `newest` has changed."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -166,6 +168,14 @@ class Publisher:
         if size in self._own:
             return self._own[size]
         return await asyncio.to_thread(self._published.own, size)
+
+    async def freshest(self, wait_s: float) -> Published | None:
+        """Return `newest`, after gathering for what is signed here and not yet by a quorum."""
+        covered = self.newest.size if self.newest else 0
+        if self._signed_size > covered:
+            self._asked.fire()
+            await self.advanced.wait(wait_s)
+        return self.newest
 
     def steps(self, from_height: int, count: int) -> list[bytes]:
         """Return up to `count` registry steps of blocks from a height on, in order."""
@@ -301,12 +311,17 @@ class Publisher:
 
     async def _follow(self, member: int) -> None:
         """Ask one validator for its lines, always for the newest size signed here."""
-        failures = 0
+        failures, asked, rested = 0, self._asked.count, 0.0
         while True:
             target = self._wanted(member)
             if target is None:
                 await self.signed.wait()
                 continue
+            left = rested - time.monotonic()
+            if left > 0 and not target.forced:
+                await self._asked.wait(left, since=asked)
+                target = self._wanted(member) or target
+            asked, rested = self._asked.count, time.monotonic() + self._settings.gather_ms / 1000
             try:
                 await self._ask(member, target)
                 failures = 0

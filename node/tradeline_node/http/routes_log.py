@@ -57,10 +57,14 @@ TEXT: Final = "text/plain; charset=utf-8"
 router = APIRouter(dependencies=[Depends(log_reader)], responses=described_signed(), tags=["log"])
 
 
+GATHER_WAIT_S: Final = 0.5
+"""How long a reader of the newest checkpoint waits for cosignatures that are on their way."""
+
+
 @router.get("/checkpoint", responses={**text("Signed note."), **described_signed("no-quorum-yet")})
 async def read_checkpoint(request: Request, node: CurrentNode) -> Response:
     """Return the newest checkpoint that a quorum of the validators cosigned."""
-    newest = node.publisher.newest
+    newest = await node.publisher.freshest(GATHER_WAIT_S)
     if newest is None:
         raise RequestError("no-quorum-yet", retry_after_s=1)
     headers = {"etag": newest.etag, "cache-control": "no-cache"}
