@@ -84,7 +84,6 @@ def compare(
 
 def print_statement(folder: Path, report: AuditReport) -> None:
     """Print the integrity statement of an audit, and its findings."""
-    """Print the integrity statement of an audit, and its findings, for people."""
     from tradeline_ledger.statement import Kind  # noqa: PLC0415
 
     at = datetime.fromtimestamp(report.time_ms / 1000, UTC).isoformat(timespec="milliseconds")
