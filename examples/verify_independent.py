@@ -52,7 +52,7 @@ class Refused(Exception):  # noqa: N818 - a verdict rather than a fault
 
 
 class Usage(Exception):  # noqa: N818 - the caller's doing
-    """The question can't be answered: no policy at all, or no AES on this machine."""
+    """The question can't be answered here."""
 
 
 def refuse(where: str, why: str) -> NoReturn:
@@ -178,10 +178,11 @@ def decode(shape: Shape, data: bytes, where: str, most: int) -> Any:
     require(len(data) <= most, where, f"{len(data)} bytes are more than {most}")
     try:
         value = msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0, max_map_len=0)
+        again = encode(value)  # which refuses what nests too deep
     except (ValueError, msgpack.UnpackException) as error:
         raise Refused(where, f"no MessagePack value ({error})"[:160]) from None
     checked = shape(value, where)
-    require(encode(value) == data, where, "not the canonical encoding")
+    require(again == data, where, "not the canonical encoding")
     return checked
 
 
@@ -389,7 +390,8 @@ SHAPES |= {
     ),
 }
 GENESIS = record(
-    "format 1..1, name str128, time_ms genesis_time, rules 1..1, params params, members members,epoch epoch"
+    "format 1..1, name str128, time_ms genesis_time, rules 1..1, params params, members members,"
+    "epoch epoch"
 )
 GENESIS_FILE = record("genesis bin1048576, signatures founder_signatures")
 
@@ -612,21 +614,21 @@ AUTHORITY = "authority str100, document_no str64, severity 1..3?, until day?, so
 MAYBE_AMOUNT = "currency cur?, amount_minor amount?"
 TYPES = {
     1: ("account.opened", 1, CONTRACT,
-        "product 1..14, portfolio 1..6, role 1..4, currency cur, limit_minor amount,"
-        "term_months term?, payment_frequency 1..11?, rate_ppm ppm?, apr_ppm ppm?, fees fees?,"
-        "security 1..5?, repayment 1..6?"),
+        ("product 1..14, portfolio 1..6, role 1..4, currency cur, limit_minor amount,"
+         "term_months term?, payment_frequency 1..11?, rate_ppm ppm?, apr_ppm ppm?, fees fees?,"
+         "security 1..5?, repayment 1..6?")),
     2: ("account.updated", 1, CONTRACT,
-        "reason 1..6, currency cur?, limit_minor amount?, term_months term?,"
-        "payment_frequency 1..11?, rate_ppm ppm?, apr_ppm ppm?"),
+        ("reason 1..6, currency cur?, limit_minor amount?, term_months term?,"
+         "payment_frequency 1..11?, rate_ppm ppm?, apr_ppm ppm?")),
     3: ("account.statement", 1, CONTRACT,
-        "period year_month, currency cur, statement_balance_minor balance, days_past_due days,"
-        "past_due_minor amount?, paid_minor amount?, minimum_due_minor amount?,"
-        "scheduled_due_minor amount?, closing_balance_minor balance?, rate_ppm ppm?,"
-        "five_class 1..5?, asset_status 1..5?"),
+        ("period year_month, currency cur, statement_balance_minor balance, days_past_due days,"
+         "past_due_minor amount?, paid_minor amount?, minimum_due_minor amount?,"
+         "scheduled_due_minor amount?, closing_balance_minor balance?, rate_ppm ppm?,"
+         "five_class 1..5?, asset_status 1..5?")),
     4: ("account.payment", 1, CONTRACT, "currency cur, amount_minor amount, kind 1..5"),
     5: ("account.delinquency", 1, CONTRACT,
-        "first_delinquent_on day, days_past_due 1..36500, stage 1..6?, currency cur?,"
-        "past_due_minor some?"),
+        ("first_delinquent_on day, days_past_due 1..36500, stage 1..6?, currency cur?,"
+         "past_due_minor some?")),
     6: ("account.default", 1, CONTRACT,
         "kind 1..8, currency cur, amount_minor some, first_delinquent_on day"),
     7: ("account.resolved", 1, CONTRACT, "kind 1..7, " + MAYBE_AMOUNT),
@@ -643,7 +645,7 @@ TYPES = {
 SUPERSEDE, RETRACT = 13, 14
 ACCOUNT, INQUIRIES = 1, 3  # categories
 CURRENCIES = frozenset(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "  # noqa: SIM905 - as the page has it
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN "
     "BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP "
     "GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP "
@@ -1512,6 +1514,8 @@ def _judge_bundle(data: bytes) -> tuple[Note, dict[str, Any]]:
 
 def judge(data: bytes, policy: Policy | None) -> dict[str, Any]:
     """Return the verdicts on a file, where and why they failed, and what the file says."""
+    if data.startswith(b"tradeline/v1 evidence\n"):
+        raise Usage("evidence of a fork (section 10) is not judged here")
     kind, look = "checkpoint", _judge_checkpoint
     if data.startswith(PROOF_HEADER.encode()):
         kind, look = "proof", _judge_proof
