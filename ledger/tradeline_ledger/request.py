@@ -126,9 +126,41 @@ def verify_request(
         MalformedError: unsigned, several signatures, or not the one form that requests have.
         SignatureError: for another node or ledger, out of time, by an unknown key, or altered.
     """
+    identity = verify_head(
+        headers,
+        ledger_id=ledger_id,
+        recipient=recipient,
+        method=method,
+        target=target,
+        with_body=bool(body),
+        now_s=now_s,
+        find_key=find_key,
+    )
+    if body:
+        verify_body(headers, body)
+    return identity
+
+
+def verify_head(
+    headers: Mapping[str, str],
+    *,
+    ledger_id: bytes,
+    recipient: int,
+    method: str,
+    target: str,
+    with_body: bool,
+    now_s: int,
+    find_key: Callable[[int, int], bytes | None],
+) -> RequestIdentity:
+    """
+    Return who signed a request whose body is not read yet; `verify_body` must follow.
+
+    So nobody without a key can make a node read a large body. Arguments and errors are those of
+    `verify_request`.
+    """
     if len(target) > TARGET_CHARS_MAX:
         raise MalformedError(f"target has more than {TARGET_CHARS_MAX} characters")
-    own = _signature_headers(headers, with_digest=bool(body))
+    own = _signature_headers(headers, with_digest=with_body)
     verifier = _Verifier(signature_algorithm=_Ed25519, key_resolver=_KeyFinder(find_key))
     try:
         results = verifier.verify(_Message(method, _ANY_HOST + target, own), max_age=None)
@@ -139,20 +171,32 @@ def verify_request(
         raise MalformedError(f"request signature: {error}") from error
     (result,) = results
     parameters = result.parameters
-    _check_form(list(result.covered_components), parameters, with_body=bool(body))
+    _check_form(list(result.covered_components), parameters, with_body=with_body)
     if parameters["tag"] != _tag(ledger_id, recipient):
         raise SignatureError(
             f"request is signed for {str(parameters['tag'])[:120]!r}, this is "
             f"{_tag(ledger_id, recipient)!r}; check which node and ledger it is meant for"
         )
     _check_time(parameters["created"], now_s)
-    if body and own[DIGEST_HEADER] != _content_digest(body):
-        raise SignatureError("the body is not the one that was signed: its digest differs")
     member, feed = _split_key_id(str(parameters["keyid"]))
     nonce = decode_base64(str(parameters["nonce"]), "nonce of the request")
     if len(nonce) != NONCE_BYTES:
         raise MalformedError(f"nonce of the request has {len(nonce)} bytes, expected {NONCE_BYTES}")
     return RequestIdentity(member, feed, nonce)
+
+
+def verify_body(headers: Mapping[str, str], body: bytes) -> bytes:
+    """
+    Return `body` if it is the one whose digest stands in headers that `verify_head` accepted.
+
+    Raises:
+        MalformedError: the digest is missing, stands twice or is too long.
+        SignatureError: it is another one.
+    """
+    own = _signature_headers(headers, with_digest=True)
+    if own[DIGEST_HEADER] != _content_digest(body):
+        raise SignatureError("the body is not the one that was signed: its digest differs")
+    return body
 
 
 @dataclass(slots=True)

@@ -228,15 +228,16 @@ class Node:
         self.housekeeping.start()
 
     def end_streams(self) -> None:
-        """Let requests that wait, and streams, come to their end."""
+        """Let requests that wait, and streams, come to their end; ask the others nothing more."""
         self.stopping = True
         self.blocks.fire()
+        if self._publishing is not None:
+            self._publishing.cancel()
 
     async def stop(self) -> None:
         """End what `start` began; the engine must have stopped. `close` closes the stores."""
         self.end_streams()
         if self._publishing is not None:
-            self._publishing.cancel()
             await asyncio.gather(self._publishing, return_exceptions=True)
         if self._peers is not None:
             await self._peers.close()

@@ -55,6 +55,14 @@ def consent(cluster: Cluster, member: int, who: int) -> bytes:
     return world.entry(member, Kind.CONSENT, world.consent(terms))
 
 
+def answer_of(connection: socket.socket) -> str:
+    """Return one answer, whose body is one JSON object."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(4096)
+    return answer.decode()
+
+
 def test_entry_is_queued_then_placed_and_known_again(cluster: Cluster) -> None:
     entry = consent(cluster, 1, 1)
     first = cluster.request(1, "/v1/entries", "POST", entry)
@@ -184,7 +192,7 @@ def test_body_over_the_limit_is_refused_before_it_is_read(cluster: Cluster) -> N
         lines = [f"{name}: {value}" for name, value in headers.items()]
         head = ["POST /v1/entries HTTP/1.1", "host: x", f"content-length: {2**40}", *lines, "", ""]
         connection.sendall("\r\n".join(head).encode())
-        answer = connection.recv(4096).decode()
+        answer = answer_of(connection)
     assert answer.startswith("HTTP/1.1 413"), answer
     assert "body-too-large" in answer
 
@@ -199,6 +207,18 @@ def test_chunked_body_over_the_limit_is_refused(cluster: Cluster) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
 
 
+def test_large_body_is_not_read_for_a_stranger(cluster: Cluster) -> None:
+    body = bytes(60_000_000)
+    headers = cluster.headers(1, "/v1/custody", "POST", b"x", to=2)  # for another node
+    address = ("127.0.0.1", cluster.institution(1).port)
+    with socket.create_connection(address, timeout=5) as connection:
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        head = ["POST /v1/custody HTTP/1.1", "host: x", f"content-length: {len(body)}", *lines]
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        answer = answer_of(connection)
+    assert answer.startswith("HTTP/1.1 401"), answer
+
+
 def test_body_that_does_not_come_is_given_up(cluster: Cluster) -> None:
     headers = cluster.headers(1, "/v1/entries", "POST", b"x")
     address = ("127.0.0.1", cluster.institution(1).port)
@@ -206,7 +226,7 @@ def test_body_that_does_not_come_is_given_up(cluster: Cluster) -> None:
         lines = [f"{name}: {value}" for name, value in headers.items()]
         head = ["POST /v1/entries HTTP/1.1", "host: x", "content-length: 10", *lines, "", ""]
         connection.sendall("\r\n".join(head).encode() + b"12345")
-        answer = connection.recv(4096).decode()
+        answer = answer_of(connection)
     assert answer.startswith("HTTP/1.1 408"), answer
 
 

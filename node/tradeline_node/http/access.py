@@ -24,7 +24,8 @@ from tradeline_ledger.request import (
     INPUT_HEADER,
     SIGNATURE_HEADER,
     WINDOW_S,
-    verify_request,
+    verify_body,
+    verify_head,
 )
 from tradeline_node.errors import RequestError
 from tradeline_node.http.problems import NOT_FOUND
@@ -123,12 +124,32 @@ def _allow_anonymous(request: Request) -> None:
 
 
 async def _caller(request: Request, bytes_max: int) -> Caller:
+    """Return who signed the request; its body is read once its signature is known to be good."""
     node = node_of(request)
     if not _is_signed(request):
         _allow_anonymous(request)
         raise RequestError("request-unsigned")
+    headers = _signature_headers(request)
+    record, feed = _verify(request, headers, with_body=bytes_max > 0 and _has_body(request))
+    allowance = node.member_rate.take(str(record.id))
+    request.scope["state"] |= {"member": record.id, "allowance": allowance}
+    if allowance.retry_after_s:
+        raise RequestError("rate-limited", retry_after_s=allowance.retry_after_s)
     body = await _read_body(request, bytes_max) if bytes_max else b""
-    registry = node.store.registry
+    if body:
+        try:
+            verify_body(headers, body)
+        except LedgerError as error:
+            raise RequestError("request-signature", str(error)) from error
+    return Caller(record, feed, body)
+
+
+def _verify(
+    request: Request, headers: dict[str, str], *, with_body: bool
+) -> tuple[MemberRecord, int]:
+    """Return the member and the feed that signed the request's head, and use up its nonce."""
+    node = node_of(request)
+    registry, now_s = node.store.registry, int(node.clock_s())
 
     def find_key(number: int, feed: int) -> bytes | None:
         record = registry.member(number)
@@ -136,28 +157,28 @@ async def _caller(request: Request, bytes_max: int) -> Caller:
         return found.key if found is not None else None
 
     try:
-        identity = verify_request(
-            _signature_headers(request),
+        identity = verify_head(
+            headers,
             ledger_id=node.ledger.ledger_id,
             recipient=node.member,
             method=request.method,
             target=_target(request),
-            body=body,
-            now_s=int(node.clock_s()),
+            with_body=with_body,
+            now_s=now_s,
             find_key=find_key,
         )
     except LedgerError as error:
         _allow_anonymous(request)
-        raise _refusal(request, error, int(node.clock_s())) from error
+        raise _refusal(request, error, now_s) from error
+    node.nonces.use(identity.member, identity.feed, identity.nonce)
     record = registry.member(identity.member)
     assert record is not None, identity
-    request.scope["state"]["member"] = identity.member
-    allowance = node.member_rate.take(str(identity.member))
-    request.scope["state"]["allowance"] = allowance
-    if allowance.retry_after_s:
-        raise RequestError("rate-limited", retry_after_s=allowance.retry_after_s)
-    node.nonces.use(identity.member, identity.feed, identity.nonce)
-    return Caller(record, identity.feed, body)
+    return record, identity.feed
+
+
+def _has_body(request: Request) -> bool:
+    length = request.headers.get("content-length")
+    return "transfer-encoding" in request.headers or (length is not None and length != "0")
 
 
 def _signature_headers(request: Request) -> dict[str, str]:
