@@ -16,7 +16,6 @@ from tests.story import JUDGED, LOAN
 from tests.world import subject
 
 from tradeline_client import client as client_module
-from tradeline_client import session as session_module
 from tradeline_client.keystore import Keystore, write_keystore
 from tradeline_client.profile import open_folder
 from tradeline_client.requests import Flow
@@ -128,7 +127,6 @@ def desk(
     secret = tmp_path / "passphrase"
     secret.write_bytes(PASSPHRASE + b"\n")
     monkeypatch.setenv("TRADELINE_PASSPHRASE_FILE", str(secret))
-    monkeypatch.setattr(session_module, "clock_ms", network.clock_ms)
     return Desk(Cli(capsys), tmp_path)
 
 
@@ -567,3 +565,40 @@ def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
 
     assert ran.code == 1
     assert "is no folder; name your client folder with --folder or TRADELINE_CLIENT" in ran.err
+
+
+def test_a_submission_that_broke_off_goes_on(desk: Desk, network: Network) -> None:
+    many = lines(*({**LOAN[1], "ref": f"row {number}"} for number in range(6)))
+    file = desk.events(*many)
+    place, handed = network.block, []
+
+    def break_off(*entries: bytes) -> None:
+        place(*entries)
+        handed.append(entries)
+        for node in network.nodes.values():
+            node.up = False
+
+    network.block = break_off  # type: ignore[method-assign]
+    broken = desk(1, "submit", file, "--batch-events", 2, "--json")
+    network.block = place  # type: ignore[method-assign]
+    for node in network.nodes.values():
+        node.up = True
+
+    assert broken.code == 1
+    assert broken.json["ok"] is False
+    assert "go on with the same command and --resume" in broken.err
+
+    resumed = desk(1, "submit", file, "--batch-events", 2, "--resume", "--json")
+    again = desk(1, "submit", file, "--resume", "--json")
+    vault = desk(1, "vault", "verify", "--json")
+
+    assert resumed.code == again.code == 0
+    assert (again.json["lines"], again.json["events"]) == (0, [])
+    assert "all lines are on the ledger already" in desk(1, "submit", file, "--resume").out
+    assert resumed.json["lines"] < 6
+    placed = {each["event"] for each in (*broken.json["events"], *resumed.json["events"])}
+    assert len(placed) <= 6
+    submissions = [desk(2, "show", index, "--json").json for index in range(network.published)]
+    events = [each["content"]["events"] for each in submissions if each["kind"] == "submission"]
+    assert sum(events) == 6, "each line is on the ledger once"
+    assert vault.json["events"] >= 6

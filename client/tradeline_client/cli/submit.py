@@ -18,7 +18,10 @@ from tradeline_client.cli.session import (
     open_client,
     today,
 )
+from tradeline_client.errors import ClientError
+from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.history import EventId
+from tradeline_ledger.mac import SHORT_MAC_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +67,14 @@ def submit(
     check: Annotated[
         bool, typer.Option("--check", help="Only check the file; needs no node.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on after a break: settle what was on its way, and leave out lines whose ref "
+            "is on the ledger already.",
+        ),
+    ] = False,
     folder: FolderOption = FOLDER,
     passphrase_file: PassphraseOption = None,
     json: Json = False,
@@ -89,18 +100,24 @@ def submit(
     if found.wrong or not found.events or check:
         return _report_file(file, found, as_json=json)
     with open_client(folder, passphrase_file) as client:
-        plain, faults = _prepare(client, found.events)
+        events = _left(client, found.events) if resume else found.events
+        plain, faults = _prepare(client, events)
         if faults:
             wrong = type(found)((), tuple(faults), len(faults))
             return _report_file(file, wrong, as_json=json)
         results: list[Result] = []
-        with progress("submitting") as show:
-            done = 0
-            for result in client.submit_many(client.batches(plain, batch_events)):
-                results.append(result)
-                done = min(done + batch_events, len(plain))
-                show(done, len(plain))
-    return _report_batches(found.events, results, batch_events, as_json=json)
+        try:
+            with progress("submitting") as show:
+                show(0, len(plain))
+                for result in client.submit_many(client.batches(plain, batch_events)):
+                    results.append(result)
+                    show(min(len(results) * batch_events, len(plain)), len(plain))
+        except (ClientError, LedgerError):
+            # What is on the ledger is told in any case: nobody could find it out from the error.
+            _report_batches(events, results, batch_events, as_json=json)
+            typer.echo("tradeline: go on with the same command and --resume", err=True)
+            raise
+    return _report_batches(events, results, batch_events, as_json=json)
 
 
 def erase(
@@ -172,13 +189,26 @@ def _reason(name: values.MarkReasonName) -> Any:
     return values.number_of(MarkReason, name)
 
 
+def _left(client: Client, events: Sequence[FileEvent]) -> list[FileEvent]:
+    """Return the events that are not on the ledger yet, once what was on its way is settled."""
+    client.resume()
+    session = client.session
+    placed = {
+        row.refs[at : at + SHORT_MAC_BYTES]
+        for row in session.vault.rows()
+        if row.log_index is not None
+        for at in range(0, len(row.refs), SHORT_MAC_BYTES)
+    }
+    return [
+        each for each in events if session.keystore.references.ref(each.report.ref) not in placed
+    ]
+
+
 def _prepare(
     client: Client, events: Sequence[FileEvent]
 ) -> tuple[list[PlainEvent], list[LineFault]]:
     """Return the events as they are sealed, and what is wrong with corrections among them."""
-    from tradeline_client.errors import ClientError  # noqa: PLC0415
     from tradeline_client.event_file import LineFault  # noqa: PLC0415
-    from tradeline_ledger.errors import LedgerError  # noqa: PLC0415
 
     plain, faults = [], []
     for each in events:
@@ -259,8 +289,10 @@ def _report_batches(
         listed = [{"line": line, "event": str(event)} for line, event in ids]
         said = {"ok": good, "submitted": len(ids), "lines": len(events), "batches": batches}
         print_json({**said, "events": listed})
-    else:
+    elif events:
         _print_batches(batches, len(ids), len(events))
+    else:
+        typer.echo("all lines are on the ledger already")
     return EXIT_DONE if good else EXIT_FAILED
 
 
