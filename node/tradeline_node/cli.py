@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from tradeline_node.bench.cli import bench
 from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import NodeError
 from tradeline_node.plumbing import plumbing
@@ -41,6 +42,7 @@ config_app = typer.Typer(
 )
 app.add_typer(node)
 app.add_typer(plumbing)
+app.add_typer(bench)
 node.add_typer(config_app)
 
 Folder = Annotated[

@@ -12,6 +12,7 @@ import typer
 
 from tradeline_client.cli import (
     audit,
+    bench,
     completion,
     consent,
     demo,
@@ -38,6 +39,6 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key),
-    *(ledger, demo, completion),
+    *(ledger, demo, bench, completion),
 ):
     commands.register(app)

@@ -62,6 +62,12 @@ class Consortium:
     ) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Process id of the nodes, which run."""
+        assert self._process is not None, "start first"
+        return self._process.pid
+
     def client(self, member: str) -> Path:
         """Return the client folder of a member."""
         return self.folder / member / "client"

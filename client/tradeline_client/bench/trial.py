@@ -1,0 +1,71 @@
+"""Four nodes as one process on loopback, and clients of theirs, for as long as a benchmark runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tradeline_client.client import Client
+from tradeline_client.demo.consortium import MEMBERS, Consortium
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_CPU_FIELDS = (11, 12)
+"""Of the fields of /proc/PID/stat after the name: ticks in user and kernel mode."""
+
+
+class Trial:
+    """A running consortium in a temporary folder; leaving it stops and removes everything."""
+
+    def __enter__(self) -> Self:
+        """Found it, start the nodes, open a client for each member."""
+        self._folder = tempfile.TemporaryDirectory(prefix="tradeline-bench-")
+        self.consortium = Consortium(Path(self._folder.name) / "nodes")
+        self.clients: dict[str, Client] = {}
+        try:
+            self.consortium.found()
+            self.consortium.start()
+            for name in MEMBERS:
+                folder = self.consortium.client(name)
+                self.clients[name] = Client.open(folder, self.consortium.passphrase)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop and remove everything."""
+        self._close()
+
+    @property
+    def today(self) -> str:
+        """The ledger's local day."""
+        session = self.clients[MEMBERS[0]].session
+        local = timezone(timedelta(minutes=session.ledger.params.utc_offset_min))
+        return datetime.fromtimestamp(session.clock_ms() / 1000, local).date().isoformat()
+
+    def node_cpu_s(self) -> float:
+        """Return the processor time of the nodes' process so far, all four of them."""
+        stat = Path(f"/proc/{self.consortium.pid}/stat").read_text(encoding="ascii")
+        fields = stat.rpartition(")")[2].split()
+        return sum(int(fields[at]) for at in _CPU_FIELDS) / os.sysconf("SC_CLK_TCK")
+
+    def node_rss_mib(self) -> float:
+        """Return the resident memory of the nodes' process, all four of them."""
+        pages = Path(f"/proc/{self.consortium.pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+    def _close(self) -> None:
+        for client in self.clients.values():
+            client.close()
+        self.consortium.stop()
+        self._folder.cleanup()

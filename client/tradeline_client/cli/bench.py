@@ -1,0 +1,94 @@
+"""The client's part of `tradeline bench`: what this machine can do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tradeline_client.cli.output import Json, print_json, print_pairs
+
+if TYPE_CHECKING:
+    from tradeline_ledger.measured import Measured
+
+bench = typer.Typer(
+    name="bench",
+    help="Measure this machine.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to `app`."""
+    app.add_typer(bench)
+
+
+@bench.command("ingest")
+def ingest(
+    *,
+    events: Annotated[int, typer.Option(min=1, help="Events to file.")] = 200_000,
+    in_flight: Annotated[
+        int, typer.Option(min=1, max=64, help="Batches in custody, and as many on their way.")
+    ] = 8,
+    as_json: Json = False,
+) -> None:
+    """Plain events to places under a cosigned checkpoint, through four nodes started here."""
+    from tradeline_client.bench.ingest import measure_ingest  # noqa: PLC0415 - quick start-up
+
+    _print(measure_ingest(events, in_flight), as_json=as_json)
+
+
+@bench.command("audit")
+def audit(
+    *,
+    events: Annotated[int, typer.Option(min=4_000, help="Events of the mirror.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """A mirror audited from genesis: signatures, roots, positions and outcomes."""
+    from tradeline_client.bench.audit import measure_audit  # noqa: PLC0415 - quick start-up
+
+    _print(measure_audit(events), as_json=as_json)
+
+
+@bench.command("read")
+def read(
+    *,
+    events: Annotated[int, typer.Option(min=1_000, help="Events of the ledger.")] = 200_000,
+    as_json: Json = False,
+) -> None:
+    """A report of 100 events over 100 submissions, read through four nodes started here."""
+    from tradeline_client.bench.read import measure_read  # noqa: PLC0415 - quick start-up
+
+    _print(measure_read(events), as_json=as_json)
+
+
+@bench.command("verify")
+def verify(
+    *,
+    events: Annotated[int, typer.Option(min=1_000, help="Events of the ledger.")] = 100_000,
+    as_json: Json = False,
+) -> None:
+    """The bundle of such a report, verified offline."""
+    from tradeline_client.bench.read import measure_verify  # noqa: PLC0415 - quick start-up
+
+    _print(measure_verify(events), as_json=as_json)
+
+
+@bench.command("seal")
+def seal(
+    *,
+    events: Annotated[int, typer.Option(min=1, help="Events to seal.")] = 100_000,
+    as_json: Json = False,
+) -> None:
+    """Events encoded, sealed for the committee, their keys kept in the vault."""
+    from tradeline_client.bench.seal import measure_seal  # noqa: PLC0415 - quick start-up
+
+    _print(measure_seal(events), as_json=as_json)
+
+
+def _print(measured: Measured, *, as_json: bool) -> None:
+    if as_json:
+        print_json(measured.to_json())
+    else:
+        print_pairs(measured.rows())
