@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import MalformedError
+from tradeline_ledger.genesis import TIME_MS_MAX
 from tradeline_ledger.state import FeedState
 from tradeline_ledger.statement import ENTRY, FIRST_PREV, STATEMENT, statement_hash
 from tradeline_ledger.transition import Block, Context, apply, execute, replay
+from tradeline_ledger.transition.block import HEIGHT_MAX
+from tradeline_node.entry_memory import EntryMemory
 from tradeline_node.errors import EngineError
 
 if TYPE_CHECKING:
@@ -59,17 +62,18 @@ def inspect(
     *,
     feeds: Mapping[bytes, bytes] | None = None,
     time_ms: int | None = None,
+    memory: EntryMemory | None = None,
 ) -> Applied:
     """
     Return what `entry` would do in the next block of `store`.
 
     `feeds` are rows of feeds, by key, in place of those committed; `time_ms` is the time that the
-    block will have, if it is known.
+    block will have, if it is known. With `memory`, the entry is opened only once.
     """
     head, registry = store.head, store.registry
     time = max(head.time_ms + 1, time_ms or 0)
     height = max(head.height, store.engine_height) + 1
-    context = Context(store.ledger, registry, registry, height, time, head.size)
+    context = Context(store.ledger, registry, registry, height, time, head.size, memory)
     return apply(_Cursors(store, feeds or {}), entry, context)
 
 
@@ -86,6 +90,8 @@ class Application:
         self.store = store
         self.on_commit: list[Callable[[Executed], None]] = []
         """Called in the engine's thread after each block is on the disk; must be quick."""
+        self.memory = EntryMemory()
+        """Of entries opened; replicas of one process may share one."""
         self._lock = threading.RLock()
         self._admitted: dict[bytes, bytes] = {}
         self._verdicts: OrderedDict[bytes, _Verdict] = OrderedDict()
@@ -108,7 +114,9 @@ class Application:
         `time_ms` is the time that the next block will have, if the engine knows.
         """
         with self._lock:
-            applied = inspect(self.store, entry, feeds=self._admitted, time_ms=time_ms)
+            applied = inspect(
+                self.store, entry, feeds=self._admitted, time_ms=time_ms, memory=self.memory
+            )
             if applied.signed is not None:
                 statement = applied.signed.statement
                 hash_ = statement_hash(applied.signed.entry.statement)
@@ -160,12 +168,7 @@ class Application:
 
     def process(self, block: Block) -> bool:
         """Return whether a proposed block is acceptable: it comes next and nothing is dropped."""
-        head = self.store.head
-        if block.height <= max(head.height, self.store.engine_height):
-            return False
-        if block.time_ms <= head.time_ms:
-            return False
-        return not self._execute(block).dropped
+        return self._comes_next(block) and not self._execute(block).dropped
 
     def finalize(self, block: Block) -> bytes:
         """
@@ -174,11 +177,11 @@ class Application:
         Raises:
             EngineError: the block does not come next.
         """
-        height = max(self.store.head.height, self.store.engine_height)
-        if block.height <= height or block.time_ms <= self.store.head.time_ms:
+        if not self._comes_next(block):
             raise EngineError(
                 f"the engine decided block {block.height} at {block.time_ms} ms, the store is at "
-                f"{height} and {self.store.head.time_ms} ms; is it this engine's store?"
+                f"{self.store.engine_height} and {self.store.head.time_ms} ms; is it this "
+                "engine's store?"
             )
         executed = self._execute(block)
         self._finalized = (block, executed)
@@ -211,6 +214,11 @@ class Application:
         )
         return self._commit(executed, executed.head.height)
 
+    def _comes_next(self, block: Block) -> bool:
+        head = self.store.head
+        height = max(head.height, self.store.engine_height)
+        return height < block.height <= HEIGHT_MAX and head.time_ms < block.time_ms <= TIME_MS_MAX
+
     def _commit(self, executed: Executed, height: int) -> Executed:
         with self._lock:
             self.store.commit(executed, height)
@@ -225,7 +233,9 @@ class Application:
         if self._executed is not None and self._executed[0] == block:
             return self._executed[1]
         store = self.store
-        executed = execute(store, store.ledger, store.registry, store.head, block)
+        executed = execute(
+            store, store.ledger, store.registry, store.head, block, memory=self.memory
+        )
         self._executed = (block, executed)
         return executed
 

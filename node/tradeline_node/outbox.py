@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.statement import Entry, Statement
     from tradeline_ledger.transition import Applied, Executed
     from tradeline_node.engine import OrderingEngine
+    from tradeline_node.entry_memory import EntryMemory
     from tradeline_node.store import LedgerStore
 
 RESEND_MS: Final = 2000
@@ -92,10 +93,18 @@ class Outbox:
     """Entries on their way. Any thread may call it; one of its own offers them to the engine."""
 
     def __init__(
-        self, path: Path, store: LedgerStore, engine: OrderingEngine, *, resend_ms: int = RESEND_MS
+        self,
+        path: Path,
+        store: LedgerStore,
+        engine: OrderingEngine,
+        *,
+        resend_ms: int = RESEND_MS,
+        memory: EntryMemory | None = None,
     ) -> None:
         """
         Open the outbox in the SQLite file `path`, made if it is missing; `start` begins to send.
+
+        `memory` is the application's, so that what was looked at here is not opened again there.
 
         Raises:
             StoreError: it can't be opened, or is another ledger's.
@@ -103,6 +112,7 @@ class Outbox:
         self._rows = OutboxRows(path, store.ledger.ledger_id)
         self._store = store
         self._engine = engine
+        self._memory = memory
         self._resend_s = resend_ms / 1000
         self._put_lock = threading.Lock()
         self._wake = threading.Condition()
@@ -141,7 +151,8 @@ class Outbox:
             if known.standing in (Standing.PLACED, Standing.QUEUED):
                 outcome = Outcome.ACCEPTED if known.outcome is None else known.outcome
                 return Handover(hash_, known.standing, outcome, "", known.index)
-            applied = inspect(self._store, entry, feeds=self._feed_after_queue(statement))
+            feeds = self._feed_after_queue(statement)
+            applied = inspect(self._store, entry, feeds=feeds, memory=self._memory)
             if applied.signed is None:
                 if applied.outcome is Outcome.POSITION_PAST:
                     self._keep_evidence(place, decoded)

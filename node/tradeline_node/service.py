@@ -175,7 +175,12 @@ class Node:
             StoreError: the outbox can't be opened.
         """
         self._engine = engine
-        self.outbox = Outbox(self.config.path(self.config.storage.outbox), self.store, engine)
+        self.outbox = Outbox(
+            self.config.path(self.config.storage.outbox),
+            self.store,
+            engine,
+            memory=self.application.memory,
+        )
         self.application.on_commit.append(self.outbox.notice)
         self._released = ReleasedLog(
             self.config.folder / RELEASED_NAME,

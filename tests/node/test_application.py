@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +10,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.node.keys import end_feed
+from tests.node.keys import end_feed, replace_node_key
 from tests.node.workload import Feeds
 from tests.world import BULK, DESK, GENESIS_MS, World, make_ledger, next_prev, seed
 
 from tradeline_ledger.history import EventId
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.statement import ENTRY, FIRST_PREV, STATEMENT, Kind, content_hash
+from tradeline_ledger.submission import Submission, decode_submission
 from tradeline_ledger.transition import Block, execute
 from tradeline_node.application import Application
 from tradeline_node.errors import EngineError, StoreError
@@ -103,6 +105,46 @@ def test_recheck_refuses_an_entry_whose_key_was_ended_meanwhile(node: Node) -> N
     assert node.application.check(entry).outcome is Outcome.KEY_ENDED
 
 
+def test_entry_is_opened_once_for_check_proposal_and_execution(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bytes] = []
+
+    def decode(content: bytes) -> Submission:
+        opened.append(content)
+        return decode_submission(content)
+
+    # The package shows the function `apply` under the name of its module.
+    module = sys.modules["tradeline_ledger.transition.apply"]
+    monkeypatch.setattr(module, "decode_submission", decode)
+    entries = [node.feeds.submission(1, 30, number) for number in range(3)]
+    for entry in entries:
+        assert node.application.check(entry).outcome is Outcome.ACCEPTED
+    assert node.application.prepare(entries, MAX, height=1, time_ms=GENESIS_MS + 5) == entries
+    node.block(*entries)
+    assert len(opened) == 3
+    assert node.store.verify() == []
+
+
+def test_remembered_signature_is_verified_anew_after_the_key_was_replaced(node: Node) -> None:
+    content = b"a list of releases"
+    hash_ = content_hash(Kind.RELEASED, content)
+    entry = node.feeds.sign(3, 0, Kind.RELEASED, content, hash_)
+    assert node.application.check(entry).outcome is Outcome.CONTENT_MALFORMED
+    node.block(replace_node_key(node.feeds, 3, poster=2))
+    assert not node.application.recheck(entry)
+    assert node.application.check(entry).outcome is Outcome.SIGNATURE_WRONG
+
+
+def test_memory_forgets_the_oldest_entries(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [node.feeds.refused(1, number) for number in range(4)]
+    monkeypatch.setattr("tradeline_node.entry_memory.ENTRY_BYTES_MAX", 2 * len(entries[0]) + 20)
+    for entry in [*entries, entries[3]]:
+        node.application.check(entry)
+    remembered = [node.application.memory.get(entry) is not None for entry in entries]
+    assert remembered == [False, False, True, True]
+
+
 def test_prepare_orders_each_feed_and_leaves_out_what_cannot_be_placed(node: Node) -> None:
     bank = [node.feeds.refused(1, i) for i in range(3)]
     court = [node.feeds.refused(4, i) for i in range(2)]
@@ -134,7 +176,9 @@ def test_block_with_an_entry_to_be_dropped_is_not_accepted_and_drops_it_if_decid
     assert node.store.head.size == 3
 
 
-@pytest.mark.parametrize(("height", "time_ms"), [(1, GENESIS_MS + 9999), (2, GENESIS_MS)])
+@pytest.mark.parametrize(
+    ("height", "time_ms"), [(1, GENESIS_MS + 9999), (2, GENESIS_MS), (2, 2**60)]
+)
 def test_block_that_does_not_come_next_is_neither_accepted_nor_executed(
     node: Node, height: int, time_ms: int
 ) -> None:

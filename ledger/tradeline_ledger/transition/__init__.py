@@ -16,13 +16,15 @@ from tradeline_ledger.transition.block import (
     execute_genesis,
     replay,
 )
-from tradeline_ledger.transition.context import Applied, Context
+from tradeline_ledger.transition.context import Applied, Context, Memory, Opened
 
 __all__ = [
     "Applied",
     "Block",
     "Context",
     "Executed",
+    "Memory",
+    "Opened",
     "Placed",
     "apply",
     "execute",

@@ -36,7 +36,7 @@ from tradeline_ledger.transition import (
     status_rules,
     submission_rules,
 )
-from tradeline_ledger.transition.context import Applied, Context, Ruling, Signed
+from tradeline_ledger.transition.context import Applied, Context, Opened, Ruling, Signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,14 +90,8 @@ def apply(view: View, encoded: bytes, context: Context) -> Applied:
 
 def _place(view: View, encoded: bytes, context: Context) -> Signed:
     """Check all that can make an entry dropped but the daily limit of refusals."""
-    try:
-        entry = ENTRY.decode(encoded)
-    except MalformedError as error:
-        raise _DroppedError(Outcome.ENTRY_MALFORMED, str(error)) from error
-    try:
-        statement = STATEMENT.decode(entry.statement)
-    except MalformedError as error:
-        raise _DroppedError(Outcome.STATEMENT_MALFORMED, str(error)) from error
+    known = None if context.memory is None else context.memory.get(encoded)
+    entry, statement = (known.entry, known.statement) if known else _decode(encoded)
     if statement.ledger_id != context.ledger.ledger_id:
         raise _DroppedError(
             Outcome.LEDGER_WRONG,
@@ -105,13 +99,28 @@ def _place(view: View, encoded: bytes, context: Context) -> Signed:
             f"this one is {context.ledger.ledger_id.hex()}",
         )
     member, feed = _find_feed(statement, context)
-    try:
-        verify_statement(feed.key, entry.statement, entry.signature)
-    except SignatureError as error:
-        raise _DroppedError(Outcome.SIGNATURE_WRONG, str(error)) from error
+    if known is None or known.key != feed.key:
+        try:
+            verify_statement(feed.key, entry.statement, entry.signature)
+        except SignatureError as error:
+            raise _DroppedError(Outcome.SIGNATURE_WRONG, str(error)) from error
     _check_position(view, statement)
-    submission = _check_content(entry, statement, context)
-    return Signed(entry, statement, member, feed.kinds, submission)
+    if known is None:
+        known = Opened(entry, statement, feed.key, _check_content(entry, statement, context))
+        if context.memory is not None:
+            context.memory.put(encoded, known)
+    return Signed(entry, statement, member, feed.kinds, known.submission)
+
+
+def _decode(encoded: bytes) -> tuple[Entry, Statement]:
+    try:
+        entry = ENTRY.decode(encoded)
+    except MalformedError as error:
+        raise _DroppedError(Outcome.ENTRY_MALFORMED, str(error)) from error
+    try:
+        return entry, STATEMENT.decode(entry.statement)
+    except MalformedError as error:
+        raise _DroppedError(Outcome.STATEMENT_MALFORMED, str(error)) from error
 
 
 def _find_feed(statement: Statement, context: Context) -> tuple[MemberRecord, Feed]:

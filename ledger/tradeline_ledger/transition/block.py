@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.genesis import Ledger
     from tradeline_ledger.registry import Registry
     from tradeline_ledger.state import View
-    from tradeline_ledger.transition.context import Writes
+    from tradeline_ledger.transition.context import Memory, Writes
 
 
 HEIGHT_MAX: Final = SIZE_MAX
@@ -102,9 +102,19 @@ def execute_genesis(ledger: Ledger) -> Executed:
 
 
 def execute(
-    view: View, ledger: Ledger, registry: Registry, head: HeadState, block: Block
+    view: View,
+    ledger: Ledger,
+    registry: Registry,
+    head: HeadState,
+    block: Block,
+    *,
+    memory: Memory | None = None,
 ) -> Executed:
-    """Return what `block` does to the state that `view`, `registry` and `head` show."""
+    """
+    Return what `block` does to the state that `view`, `registry` and `head` show.
+
+    Entries that `memory` holds are not opened again.
+    """
     assert block.height > head.height, (block.height, head.height)
     assert head.time_ms < block.time_ms <= TIME_MS_MAX, (block.time_ms, head.time_ms)
     overlay, pending = Overlay(view), registry
@@ -112,7 +122,7 @@ def execute(
     dropped: list[tuple[int, Applied]] = []
     for place, encoded in enumerate(block.entries):
         index = head.size + len(placed)
-        context = Context(ledger, registry, pending, block.height, block.time_ms, index)
+        context = Context(ledger, registry, pending, block.height, block.time_ms, index, memory)
         applied = apply(overlay, encoded, context)
         if applied.signed is None or applied.ruling is None:
             dropped.append((place, applied))

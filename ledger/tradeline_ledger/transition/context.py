@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tradeline_ledger.outcome import Outcome
 
@@ -20,6 +20,35 @@ Writes = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """What an entry's bytes say by themselves, decoded and checked; the same in every state."""
+
+    entry: Entry
+    statement: Statement
+    key: bytes
+    """The feed key whose signature it carries."""
+    submission: Submission | None
+    """Decoded content of kind SUBMISSION. Any content hashes to the statement's `content_hash`."""
+
+
+class Memory(Protocol):
+    """
+    Remembers opened entries, so that check, proposal and execution open each only once.
+
+    A function of bytes gives the same result remembered as computed: nothing depends on what a
+    memory holds.
+    """
+
+    def get(self, encoded: bytes) -> Opened | None:
+        """Return what `put` was given for the same bytes, None if it is not remembered."""
+        ...
+
+    def put(self, encoded: bytes, opened: Opened) -> None:
+        """Remember an opened entry."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """The block that an entry stands in."""
 
@@ -33,6 +62,8 @@ class Context:
     """Block time."""
     index: int
     """Log index that the entry gets if it is placed."""
+    memory: Memory | None = None
+    """Of entries opened before; None opens each anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,8 @@ class LocalEngine:
         """
         assert applications, "an engine without replicas"
         self._applications = tuple(applications)
+        for each in self._applications[1:]:
+            each.memory = self._applications[0].memory  # an entry is opened once a process
         self._clock_ms = clock_ms
         self._block_ms = block_ms
         self._block_entries_max = block_entries_max
