@@ -12,7 +12,7 @@ passphrase = Path(passphrase_file).read_bytes().rstrip()
 question = Question(bytes.fromhex(consent), Purpose.LOAN_APPLICATION, "desk 7", "application 1234")
 
 with Client.open(Path(folder), passphrase) as lender:
-    reading = lender.read(lender.inquire(question))  # on the ledger first, then verified
+    reading = lender.ask(question)  # posts the inquiry, collects releases, verifies all of it
 for event in reading.report.effective:
     print(event)
 Path("application-1234.bundle").write_bytes(reading.bundle)  # verifies offline, years later
