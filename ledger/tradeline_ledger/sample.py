@@ -59,11 +59,12 @@ _UTC_OFFSET_MIN: Final = 480
 
 
 class SampleMember:
-    """One validator with all its keys."""
+    """One member with all its keys."""
 
-    def __init__(self, number: int) -> None:
-        """Make the keys of member `number`."""
+    def __init__(self, number: int, *, validator: bool = True) -> None:
+        """Make the keys of member `number`; without a node it only contributes and reads."""
         self.id = number
+        self.validator = validator
         self.root = self._key("root")
         self.node = self._key("node")
         self.note = self._key("note")
@@ -79,6 +80,8 @@ class SampleMember:
     @property
     def record(self) -> MemberRecord:
         """The member's record in the genesis."""
+        own = self.validator
+        roles = Role.CONTRIBUTOR | Role.READER
         return MemberRecord(
             id=self.id,
             from_height=0,
@@ -86,16 +89,16 @@ class SampleMember:
             name=f"Member {self.id}",
             group=self.id,
             legal_ids=(),
-            roles=int(Role.CONTRIBUTOR | Role.READER | Role.VALIDATOR),
+            roles=int(roles | Role.VALIDATOR if own else roles),
             root_key=self.root.public,
             feeds=(Feed(SAMPLE_FEED, self.feed.public, kinds_of(Kind.SUBMISSION)),),
-            node_key=self.node.public,
-            note_key=self.note.public,
-            cosigner_key=self.cosigner.public,
+            node_key=self.node.public if own else None,
+            note_key=self.note.public if own else None,
+            cosigner_key=self.cosigner.public if own else None,
             engine_key=None,
-            hpke_key=self.hpke.public.encoded,
+            hpke_key=self.hpke.public.encoded if own else None,
             tag_key_hash=tag_key_hash(self.tag_key),
-            endpoint=f"http://127.0.0.1:{7100 + self.id}",
+            endpoint=f"http://127.0.0.1:{7100 + self.id}" if own else "",
             tls_pin=None,
         )
 
@@ -104,11 +107,16 @@ class SampleMember:
 
 
 class Sample:
-    """A ledger of `size` such members, all of them validators."""
+    """A ledger of such members."""
 
-    def __init__(self, size: int = 4) -> None:
-        """Found the ledger."""
-        self.members = tuple(SampleMember(number) for number in range(1, size + 1))
+    def __init__(self, validators: int = 4, others: int = 0) -> None:
+        """Found the ledger; `others` have no node."""
+        self.members = tuple(SampleMember(number) for number in range(1, validators + 1))
+        """The validators."""
+        last = validators + others
+        self.others = tuple(
+            SampleMember(number, validator=False) for number in range(validators + 1, last + 1)
+        )
         self.ledger = self._found()
         self.retain_month = month(SAMPLE_MS, _UTC_OFFSET_MIN) + _RETAIN_MONTHS
         """Month until which all events are kept."""
@@ -133,9 +141,10 @@ class Sample:
             validators=tuple(each.id for each in self.members),
             committee=tuple(CommitteeMember(m.id, m.hpke.public.key_id) for m in self.members),
         )
-        records = tuple(each.record for each in self.members)
+        records = tuple(each.record for each in (*self.members, *self.others))
         genesis = Genesis(1, "Sample ledger", SAMPLE_MS, 1, params, records, epoch)
-        return open_genesis(sign_genesis(genesis, [(each.id, each.root) for each in self.members]))
+        founders = [(each.id, each.root) for each in (*self.members, *self.others)]
+        return open_genesis(sign_genesis(genesis, founders))
 
 
 class SampleFeed:

@@ -30,9 +30,9 @@ _HASH_BYTES: Final = 32
 class Ingest:
     """A store that blind batches go into, block by block. Close it when done."""
 
-    def __init__(self, folder: Path) -> None:
-        """Found a ledger below `folder`."""
-        sample = Sample()
+    def __init__(self, folder: Path, sample: Sample | None = None) -> None:
+        """Open a store below `folder`, of `sample` or of four members."""
+        sample = sample or Sample()
         self.store = LedgerStore.open(folder / "ledger", sample.ledger)
         self.application = Application(self.store)
         self.watch = Stopwatch()

@@ -61,6 +61,19 @@ def growth(
         typer.echo("", err=True)
 
 
+@bench.command("scope")
+def scope(
+    *,
+    members: Annotated[int, typer.Option(min=4, max=2_000, help="Of the registry.")] = 600,
+    events: Annotated[int, typer.Option(min=0, help="Events of the ledger.")] = 100_000,
+    as_json: Json = False,
+) -> None:
+    """A read over every member of a large registry: tags derived and looked up."""
+    from tradeline_node.bench.scope import measure_scope  # noqa: PLC0415 - start-up stays fast
+
+    _print(measure_scope(members, events), as_json=as_json)
+
+
 def _show(done: int, total: int) -> None:
     if sys.stderr.isatty():
         typer.echo(f"\r{done:,} of {total:,} events", nl=False, err=True)
