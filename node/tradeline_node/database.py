@@ -21,8 +21,8 @@ from rocksdict import (
     DBRecoveryMode,
     Options,
     Rdict,
+    RdictIter,
     ReadOptions,
-    Snapshot,
     WriteBatch,
     WriteOptions,
 )
@@ -104,50 +104,19 @@ class Database:
 
     def iterate(self, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """
-        Yield the rows whose keys begin with `prefix`, ascending, from key `start` on.
+        Return the rows whose keys begin with `prefix`, ascending, from key `start` on.
+
+        They are those of the moment of the call, whatever is written before the last is taken.
 
         Raises:
-            StoreError: they can't be read.
-        """
-        return _rows(self._db, self.path, prefix, start)
-
-    def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[list[bytes]]:
-        """
-        Yield, for each of `prefixes`, the keys that begin with it, ascending.
-
-        One cursor looks for all of them: for thousands, most of which begin no key at all.
-
-        Raises:
-            StoreError: they can't be read.
+            StoreError: they can't be read; so does taking the next.
         """
         try:
             cursor = self._db.iter(ReadOptions())
-            seek, valid, key_here, step = cursor.seek, cursor.valid, cursor.key, cursor.next
-            for prefix in prefixes:
-                found: list[bytes] = []
-                seek(prefix)
-                while valid():
-                    key = key_here()
-                    if not key.startswith(prefix):
-                        break
-                    found.append(key)
-                    step()
-                yield found
-            cursor.status()
+            cursor.seek(max(prefix, start))
         except Exception as error:
             raise _store_error(self.path, "can't be read", error) from error
-
-    def freeze(self) -> Frozen:
-        """
-        Return the rows as they are now, whatever is written later.
-
-        Raises:
-            StoreError: the database is closed.
-        """
-        try:
-            return Frozen(self._db.snapshot(), self.path)
-        except Exception as error:
-            raise _store_error(self.path, "can't be read", error) from error
+        return _rows(cursor, self.path, prefix)
 
     def last_key(self, prefix: bytes, until: bytes) -> bytes | None:
         """
@@ -227,30 +196,8 @@ class Database:
             self._db.close()
 
 
-class Frozen:
-    """All rows as of one moment. Let go of it soon: it keeps old files on the disk."""
-
-    def __init__(self, snapshot: Snapshot, path: Path) -> None:
-        """Show the rows of `snapshot`."""
-        self._snapshot = snapshot
-        self._path = path
-
-    def iterate(self, prefix: bytes = b"", start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """
-        Yield the rows whose keys begin with `prefix`, ascending, from key `start` on.
-
-        Raises:
-            StoreError: they can't be read.
-        """
-        return _rows(self._snapshot, self._path, prefix, start)
-
-
-def _rows(
-    source: Rdict | Snapshot, path: Path, prefix: bytes, start: bytes
-) -> Iterator[tuple[bytes, bytes]]:
+def _rows(cursor: RdictIter, path: Path, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
     try:
-        cursor = source.iter(ReadOptions())
-        cursor.seek(max(prefix, start))
         while cursor.valid():
             key = cursor.key()
             if not key.startswith(prefix):

@@ -22,12 +22,12 @@ from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_ledger.submission import header_at, header_tag
 from tradeline_ledger.transition import execute_genesis
 from tradeline_node import index as tables
-from tradeline_node import verify
 from tradeline_node.database import REMEDY, Database
 from tradeline_node.durable import FOLDER_MODE
 from tradeline_node.errors import AbsentError, StoreDamagedError, StoreError
 from tradeline_node.high_water import HighWater
 from tradeline_node.stored_log import StoredLog
+from tradeline_node.verify import Frozen, rebuild, verify_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,7 +135,7 @@ class LedgerStore(StoredLog):
                     "tables of the ledger store must be built anew, and it was opened to read: "
                     "start the node, which does it, or open the store to write"
                 )
-            verify.rebuild(self._database, self.ledger)
+            rebuild(Frozen(self._database), self.ledger)
             self._load()
 
     def verify(self, progress: Progress | None = None) -> list[Finding]:
@@ -147,7 +147,9 @@ class LedgerStore(StoredLog):
         Raises:
             StoreError: the store can't be read at all.
         """
-        return verify.verify_rows(self._database, self.ledger, progress)
+        with self._write_lock:
+            frozen = Frozen(self._database)
+        return verify_rows(frozen, self.ledger, progress)
 
     def checkpoint_to(self, path: Path) -> None:
         """

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.history import EventId
     from tradeline_ledger.merkle import NodeId
     from tradeline_ledger.transition import Executed
-    from tradeline_node.database import Database, Frozen
+    from tradeline_node.database import Database
 
     Progress = Callable[[int, int], None]
     """Told (leaves done, leaves in all)."""
@@ -59,17 +59,42 @@ class _BrokenLogError(Exception):
         self.finding = finding
 
 
-def verify_rows(database: Database, ledger: Ledger, progress: Progress | None) -> list[Finding]:
+class Frozen:
     """
-    Replay the log in `database` and compare every row; return what is wrong.
+    The rows of a database as of one moment: nothing may be written while this is made.
 
-    The rows are those of the moment of the call. In a log that is broken, the first broken record
-    is named and the other tables are not compared: what follows from it is unknown.
+    Each of its iterators is taken once.
     """
-    frozen = database.freeze()
+
+    def __init__(self, database: Database) -> None:
+        """
+        Take the rows as they are now.
+
+        Raises:
+            StoreError: they can't be read.
+        """
+        self.database = database
+        """For rows that never change once they are written."""
+        self.leaves = database.iterate(tables.LEAF, tables.LEAF + tables.number(1))
+        self.contents = database.iterate(tables.CONTENT)
+        self.rows = database.iterate()
+        self.marker = database.get(tables.MARKER)
+        last = database.last_key(tables.LEAF, tables.LEAF + b"\xff" * 9) or b""
+        self.size = int.from_bytes(last[1:], "big") + 1
+        """Leaves."""
+
+
+def verify_rows(frozen: Frozen, ledger: Ledger, progress: Progress | None) -> list[Finding]:
+    """
+    Replay the log and compare every row; return what is wrong.
+
+    In a log that is broken, the first broken record is named and the other tables are not
+    compared: what follows from it is unknown.
+    """
+    database = frozen.database
     try:
         with ReplayedRows(database.path) as rows:
-            log = _Replay(database, frozen, ledger, rows)
+            log = _Replay(frozen, ledger, rows)
             log.run(progress)
             findings = _check_marker(log)
             for key, expected, found in _differences(rows, frozen):
@@ -83,7 +108,7 @@ def verify_rows(database: Database, ledger: Ledger, progress: Progress | None) -
         return [Finding("unreadable", str(database.path), str(error))]
 
 
-def rebuild(database: Database, ledger: Ledger) -> None:
+def rebuild(frozen: Frozen, ledger: Ledger) -> None:
     """
     Write what the log leads to wherever a row differs; leaves and contents stay as they are.
 
@@ -93,9 +118,9 @@ def rebuild(database: Database, ledger: Ledger) -> None:
         StoreDamagedError: the log is broken itself; nothing was changed.
         StoreError: the database can't be written.
     """
-    frozen = database.freeze()
+    database = frozen.database
     with ReplayedRows(database.path) as rows:
-        log = _Replay(database, frozen, ledger, rows)
+        log = _Replay(frozen, ledger, rows)
         try:
             log.run(None)
             _check_marker(log)
@@ -126,10 +151,8 @@ def rebuild(database: Database, ledger: Ledger) -> None:
 class _Replay:
     """The log of a store, executed again from block 0 into `rows`."""
 
-    def __init__(
-        self, database: Database, frozen: Frozen, ledger: Ledger, rows: ReplayedRows
-    ) -> None:
-        self._database = database
+    def __init__(self, frozen: Frozen, ledger: Ledger, rows: ReplayedRows) -> None:
+        self._database = frozen.database
         self._frozen = frozen
         self._ledger = ledger
         self._rows = rows
@@ -138,9 +161,8 @@ class _Replay:
         self.head = first.head
         self._registry = first.registry
         self._peaks: dict[NodeId, bytes] = {}
-        self._contents = frozen.iterate(tables.CONTENT)
-        self.marker_value = dict(frozen.iterate(tables.MARKER)).get(tables.MARKER)
-        self.marker = tables.decode_marker(self.marker_value or b"")
+        self.marker_value = frozen.marker
+        self.marker = tables.decode_marker(frozen.marker or b"")
         self.suspects: list[int] = []
         """Leaves that don't hash to their stored node: one of the two is damaged."""
 
@@ -150,8 +172,6 @@ class _Replay:
 
     def run(self, progress: Progress | None) -> None:
         self._begin()
-        end = self._database.last_key(tables.LEAF, tables.LEAF + b"\xff" * 9) or b""
-        leaves_all = int.from_bytes(end[1:], "big") + 1
         for first, leaves in self._blocks():
             self._suspect(first, leaves)
             contents = [self._content(first + i) for i in range(len(leaves) - 1)]
@@ -170,7 +190,7 @@ class _Replay:
             self._put(executed, rows)
             self._rows.put((key, b"") for key in histories)
             if progress is not None:
-                progress(self.head.size, leaves_all)
+                progress(self.head.size, self._frozen.size)
 
     def _begin(self) -> None:
         first = self._genesis
@@ -187,7 +207,7 @@ class _Replay:
     def _blocks(self) -> Iterator[tuple[int, list[bytes]]]:
         """Yield first index and leaves of each block after block 0."""
         expected, leaves = 1, list[bytes]()
-        for key, leaf in self._frozen.iterate(tables.LEAF, tables.LEAF + tables.number(1)):
+        for key, leaf in self._frozen.leaves:
             if len(key) != len(tables.LEAF) + 8:
                 continue  # reported with the rows that should not be there
             if key != tables.LEAF + tables.number(expected):
@@ -210,7 +230,7 @@ class _Replay:
     def _content(self, index: int) -> bytes:
         """Return the next content, which must be that of `index`."""
         wanted = tables.CONTENT + tables.number(index)
-        for key, content in self._contents:
+        for key, content in self._frozen.contents:
             if key == wanted:
                 return content
             if key > wanted:
@@ -302,7 +322,7 @@ def _differences(
     """Yield (key, expected, found) where they differ, ascending; the marker is left out."""
     expected = rows.items()
     wanted = next(expected, None)
-    for key, value in frozen.iterate():
+    for key, value in frozen.rows:
         while wanted is not None and wanted[0] < key:
             yield *wanted, None
             wanted = next(expected, None)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.node.workload import Feeds
@@ -10,8 +11,23 @@ from tradeline_ledger import state
 from tradeline_ledger.consent import consent_id
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.history import EventId
-from tradeline_ledger.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
-from tradeline_ledger.statement import ENTRY, Kind, content_hash
+from tradeline_ledger.merkle import (
+    fold_root,
+    leaf_hash,
+    root_nodes,
+    root_of,
+    verify_consistency,
+    verify_inclusion,
+)
+from tradeline_ledger.statement import (
+    ENTRY,
+    BlockLeaf,
+    EntryLeaf,
+    Kind,
+    content_hash,
+    decode_leaf,
+    statement_hash,
+)
 from tradeline_ledger.submission import decode_submission, header_tag
 from tradeline_ledger.transition import Block, execute
 from tradeline_node import index as tables
@@ -19,7 +35,7 @@ from tradeline_node.errors import AbsentError, StoreDamagedError, StoreError
 from tradeline_node.store import LedgerStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tradeline_ledger.transition import Executed
@@ -346,9 +362,81 @@ def test_store_whose_index_does_not_mend_is_called_damaged(
 ) -> None:
     filled(pair)
     pair.store._database.write([(tables.BLOCK + tables.number(1), b"")])
-    monkeypatch.setattr("tradeline_node.verify.rebuild", lambda *_: None)
+    monkeypatch.setattr("tradeline_node.store.rebuild", lambda *_: None)
     with pytest.raises(StoreDamagedError, match="block 1"):
         pair.store.block_of(2)
+
+
+def test_index_whose_building_was_cut_short_is_built_at_the_next_open(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(pair)
+    before = dict(pair.store.iterate(b""))
+    database = pair.store._database
+    database.write((), deleted=[key for key, _ in pair.store.iterate(tables.HISTORY)])
+    write, calls = database.write, 0
+
+    def cut(*args: Any, **kwargs: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            raise StoreError("killed")
+        write(*args, **kwargs)
+
+    monkeypatch.setattr("tradeline_node.verify._CHUNK_BYTES", 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "write", cut)
+        with pytest.raises(StoreError, match="killed"):
+            pair.store.rebuild_index()
+    assert pair.store.get(tables.MARKER) is None
+    pair.reopen()
+    assert dict(pair.store.iterate(b"")) == before
+
+
+def test_readers_and_verification_see_whole_blocks_while_blocks_are_committed(pair: Pair) -> None:
+    world, store = pair.world, pair.store
+    done = threading.Event()
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        while not done.is_set():
+            head = store.head
+            assert fold_root(store.nodes(root_nodes(head.size))) == store.root(head.size)
+            last = decode_leaf(store.leaf(head.size - 1))
+            assert isinstance(last, BlockLeaf)
+            assert last.height == head.height
+            for event in store.history(1, TAG, head.size):
+                assert header_tag(store.event_header(event)) == TAG
+            for hash_ in (key[1:] for key, _ in store.iterate(tables.STATEMENT)):
+                index = store.placed_at(hash_)
+                assert index is None or statement_hash(entry_of(store.leaf(index))) == hash_
+
+    def verify() -> None:
+        while not done.is_set():
+            assert store.verify() == []
+
+    def run(what: Callable[[], None]) -> None:
+        try:
+            what()
+        except BaseException as error:  # noqa: BLE001  told to the test below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(what,)) for what in (read, read, verify)]
+    for thread in threads:
+        thread.start()
+    for number in range(40):
+        pair.block(pair.feeds.submission(1, 40, "a" if number == 3 else number))
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert store.head == world.head
+
+
+def entry_of(leaf: bytes) -> bytes:
+    decoded = decode_leaf(leaf)
+    assert isinstance(decoded, EntryLeaf)
+    return decoded.statement
 
 
 def test_index_is_not_built_from_a_damaged_log(pair: Pair) -> None:

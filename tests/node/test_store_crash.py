@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pytest
 from tests.world import World
 
 from tradeline_ledger.merkle import leaf_hash, root_of
@@ -91,6 +92,7 @@ def compare_with_replay(world: World, store: LedgerStore) -> None:
     assert {key: value for key, value in store.iterate(b"") if key[:1].isupper()} == rows
 
 
+@pytest.mark.timeout(600)
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
