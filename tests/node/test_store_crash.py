@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -30,16 +31,25 @@ ROUNDS: Final = 25
 class Child:
     """A loading process."""
 
-    def __init__(self, folder: Path, number: int, file_bytes_max: int = 0) -> None:
+    def __init__(
+        self, folder: Path, number: int, file_bytes_max: int = 0, under: tuple[str, ...] = ()
+    ) -> None:
+        """Start one, `under` another program if that is given, and wait until it loads."""
         self.journal = folder / "journal"
-        command = [sys.executable, str(Path(__file__).parent / "load_child.py"), str(folder)]
+        command = [
+            *under,
+            sys.executable,
+            str(Path(__file__).parent / "load_child.py"),
+            str(folder),
+        ]
         command += [str(self.journal), str(number), str(file_bytes_max)]
         path = os.pathsep.join(str(ROOT / each) for each in (".", "ledger", "node"))
         self.process = subprocess.Popen(
             command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == "ready\n"
+        self.ready = self.process.stdout.readline() == "ready\n"
+        assert self.ready or under
 
     def kill(self) -> None:
         self.process.kill()
@@ -47,6 +57,8 @@ class Child:
 
     def acknowledged(self) -> list[tuple[bytes, int]]:
         """Return (statement hash, log index) of whole lines of the journal."""
+        if not self.journal.exists():
+            return []
         lines = self.journal.read_text().split("\n")[:-1]
         return [(bytes.fromhex(hash_), int(index)) for hash_, index in map(str.split, lines)]
 
@@ -127,3 +139,41 @@ def test_full_disk_stops_acknowledging_and_reads_go_on(tmp_path: Path) -> None:
     time.sleep(0.3)
     child.kill()
     assert check(tmp_path, child.acknowledged(), fully=True) > before
+
+
+def inject(fault: str) -> tuple[str, ...]:
+    """Return the command that injects a fault into what it runs; skip where that is impossible."""
+    strace = shutil.which("strace")
+    trial = [strace or "false", "true"]
+    if strace is None or subprocess.run(trial, capture_output=True, check=False).returncode:
+        pytest.skip("no strace, or no right to trace")
+    calls = fault.split(":", maxsplit=1)[0]
+    return (strace, "-f", "-qq", "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={fault}")
+
+
+def test_failed_flush_stops_acknowledging_and_is_never_tried_again(tmp_path: Path) -> None:
+    child = Child(tmp_path, 3, under=inject("fdatasync:error=EIO:when=30+"))
+    said, _ = child.process.communicate(timeout=120)
+    assert "halted the engine halted" in said
+    assert "Input/output error" in said
+    acknowledged = child.acknowledged()
+    assert acknowledged
+    before = check(tmp_path, acknowledged, fully=True)
+    child = Child(tmp_path, 4)
+    time.sleep(0.3)
+    child.kill()
+    assert check(tmp_path, child.acknowledged(), fully=True) > before
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("call", ["fdatasync", "write", "pwrite64"])
+def test_nothing_acknowledged_is_lost_when_a_system_call_is_the_last(
+    tmp_path: Path, call: str
+) -> None:
+    sizes = [1]
+    for count in (1, 2, 3, 5, 8, 13, 40, 90):
+        child = Child(tmp_path, count, under=inject(f"{call}:signal=KILL:when={count}"))
+        child.process.communicate(timeout=120)
+        sizes.append(check(tmp_path, child.acknowledged(), fully=count % 2 == 0))
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 1
