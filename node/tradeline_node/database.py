@@ -118,6 +118,32 @@ class Database:
             raise _store_error(self.path, "can't be read", error) from error
         return _rows(cursor, self.path, prefix)
 
+    def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[list[bytes]]:
+        """
+        Yield, for each of `prefixes`, the keys that begin with it, ascending.
+
+        One cursor looks for all of them: for thousands, most of which begin no key at all.
+
+        Raises:
+            StoreError: they can't be read.
+        """
+        try:
+            cursor = self._db.iter(ReadOptions())
+            seek, valid, key_here, step = cursor.seek, cursor.valid, cursor.key, cursor.next
+            for prefix in prefixes:
+                found: list[bytes] = []
+                seek(prefix)
+                while valid():
+                    key = key_here()
+                    if not key.startswith(prefix):
+                        break
+                    found.append(key)
+                    step()
+                yield found
+            cursor.status()
+        except Exception as error:
+            raise _store_error(self.path, "can't be read", error) from error
+
     def last_key(self, prefix: bytes, until: bytes) -> bytes | None:
         """
         Return the largest key that begins with `prefix` and is at most `until`, if there is one.
