@@ -119,6 +119,8 @@ class Outbox:
         self._woken = False
         self._stopping = False
         self._sent: dict[bytes, float] = {}
+        """When each entry on its way was offered last; only the sender writes it."""
+        self._noticed: set[bytes] = set()
         self._failure: str | None = None
         self._thread: threading.Thread | None = None
 
@@ -197,8 +199,13 @@ class Outbox:
         return self._rows.evidence()
 
     def notice(self, executed: Executed) -> None:
-        """Look at the queue, because a block was committed: a listener of `on_commit`."""
-        if executed.placed:
+        """Take note of what a block placed: a listener of `on_commit`."""
+        signed = [each.applied.signed for each in executed.placed]
+        hashes = [statement_hash(each.entry.statement) for each in signed if each is not None]
+        placed = {hash_ for hash_ in hashes if hash_ in self._sent}
+        if placed:
+            with self._wake:
+                self._noticed |= placed
             self._wake_up()
 
     def start(self) -> None:
@@ -223,14 +230,10 @@ class Outbox:
         Raises:
             StoreError: the disk is full or failed; the outbox takes no more.
         """
-        queue = self._rows.queue()
-        placed = [each.hash for each in queue if self._store.placed_at(each.hash) is not None]
-        if placed:
-            self._rows.remove(placed)
-        waiting = {each.hash: each for each in queue} | dict.fromkeys(placed)
-        self._sent = {hash_: sent for hash_, sent in self._sent.items() if waiting.get(hash_)}
-        left = [each for each in waiting.values() if each is not None]
-        for _, feed in groupby(left, key=lambda each: each.place[:2]):
+        with self._wake:
+            noticed, self._noticed = self._noticed, set()
+        self._arrived(list(noticed))
+        for _, feed in groupby(self._rows.queue(), key=lambda each: each.place[:2]):
             for queued in feed:
                 try:
                     if not self._offer(queued):
@@ -253,9 +256,11 @@ class Outbox:
     def _offer(self, queued: Queued) -> bool:
         """Offer one entry if it is due; return whether the next one of its feed may follow."""
         now = time.monotonic()
-        sent = self._sent.get(queued.hash)
+        if now - self._sent.get(queued.hash, -self._resend_s) < self._resend_s:
+            return True
         entry = self._rows.entry(queued.hash)
-        if entry is None or (sent is not None and now - sent < self._resend_s):
+        if entry is None or self._store.placed_at(queued.hash) is not None:
+            self._arrived([queued.hash])
             return True
         applied = self._engine.submit(entry)
         if applied.signed is not None:
@@ -266,6 +271,13 @@ class Outbox:
         if lost is not None:
             self._rows.lose(queued.hash, *lost)
         return lost is not None
+
+    def _arrived(self, hashes: list[bytes]) -> None:
+        """Take entries off the queue that are placed."""
+        if hashes:
+            self._rows.remove(hashes)
+        for each in hashes:
+            self._sent.pop(each, None)
 
     def _loss(self, queued: Queued, entry: Entry, applied: Applied) -> tuple[Outcome, str] | None:
         """Return why an entry that was not admitted can never be placed; None if it can yet."""
