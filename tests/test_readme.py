@@ -43,7 +43,7 @@ def test_the_demo_prints_what_the_readme_shows_and_leaves_nothing_behind(tmp_pat
     printed = iter([shape(line) for line in done.stdout.splitlines()])
     missing = [line for line in shown() if shape(line) not in printed]
     assert missing == []
-    assert done.stdout.count("PROVEN:") == 9
+    assert done.stdout.count("PROVEN:") == 10
     assert not work.exists()
 
 
