@@ -124,8 +124,8 @@ def test_from_the_first_event_to_the_auditors_verdict(desks: Desks) -> None:
     printed = desks("lender", "report", *options)
     assert "erased: court_order" in printed.out
     assert f"replaced by {corrected}" in printed.out
-    assert "statement_balance_minor 7" in printed.out
-    assert "statement_balance_minor -120" in printed.out
+    assert "statement_balance 0.07 CNY" in printed.out
+    assert "statement_balance -1.20 CNY" in printed.out
     assert "Complete as of block" in printed.out
     assert "2 Online lender  loan_application" in printed.out
     shown = desks.cli("verify", second, "--trust", policy, "--history", "--json").json

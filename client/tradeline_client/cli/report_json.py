@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tradeline_ledger.calendar import period
 from tradeline_ledger.consent import Purpose
+from tradeline_ledger.currency import MINOR_DIGITS, format_minor
 from tradeline_ledger.event import event_to_json
 from tradeline_ledger.mark import MarkKind, MarkReason
 from tradeline_ledger.schemas import SCHEMAS
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tradeline_ledger.report_parts import Filed, Report, ReportEvent
     from tradeline_ledger.resolution import Chain, EffectiveEvent
     from tradeline_ledger.standing import ProvenMark
+
+
+_MINOR: Final = "_minor"
+"""End of the names of fields that hold amounts in minor units."""
 
 
 def report_to_json(report: Report) -> dict[str, Any]:
@@ -159,8 +164,20 @@ def said(event: ReportEvent) -> str:
 
 
 def fields_text(fields: dict[str, Any]) -> str:
-    """Return the fields of an event in one line; rows of a list stand in brackets."""
-    return ", ".join(f"{name} {value_text(value)}" for name, value in fields.items())
+    """
+    Return the fields of an event in one line; rows of a list stand in brackets.
+
+    Amounts are written out in the event's currency: `limit 250,000.00 TWD`.
+    """
+    currency = fields.get("currency")
+    amounts = isinstance(currency, str) and currency in MINOR_DIGITS
+    said = []
+    for name, value in fields.items():
+        if amounts and name.endswith(_MINOR) and isinstance(value, int):
+            said.append(f"{name.removesuffix(_MINOR)} {format_minor(value, str(currency))}")
+        elif not (amounts and name == "currency"):
+            said.append(f"{name} {value_text(value)}")
+    return ", ".join(said)
 
 
 def value_text(value: Any) -> str:

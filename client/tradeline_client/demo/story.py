@@ -12,7 +12,7 @@ import typer
 from tradeline_client.audit import audit
 from tradeline_client.cli.audit import print_statement
 from tradeline_client.cli.output import print_table, progress
-from tradeline_client.cli.report_view import completeness_statement, print_history
+from tradeline_client.cli.report_view import print_history
 from tradeline_client.client import Client
 from tradeline_client.demo.borrowers import FOLDERS, load
 from tradeline_client.demo.consortium import MEMBERS, REGULATOR
@@ -121,7 +121,7 @@ class Story:
         rows, done, sent = [], 0, 0
         started = time.perf_counter()
         with progress("sealing, custody, ordering") as show:
-            for institution, filings in borrowers.filings.items():
+            for institution, filings in sorted(borrowers.filings.items()):
                 client, since, first = self.clients[FOLDERS[institution]], time.perf_counter(), done
                 plain = (client.plain(each.report, each.subject) for each in filings)
                 batches = _Weighed(client.batches(plain))
@@ -174,7 +174,12 @@ class Story:
         _say(f"The lender identified the person and signed; the consent is entry {placed.index}.")
         reading = bank.run(ask(bank.session, _question(draft.consent_id)))
         print_history(reading.report)
-        _proven(completeness_statement(reading.report))
+        complete = reading.report.completeness
+        _proven(
+            f"the history is complete as of block {complete.height}: "
+            f"{len(complete.validators)} of {complete.committee} committee members signed the same "
+            "counts, and the events reproduce them"
+        )
         lender = self.clients["lender"]
         other = lender.draft_consent(self._wish(second=1), subjects)
         lender.grant(bank.sign_consent(other, subjects))
