@@ -52,7 +52,7 @@ def tamper(
     victim = MEMBERS.index(_VICTIM) + 1
     rows = [
         ("the node itself", _doctor(consortium, _VICTIM, "--deep")),
-        ("a peer", _doctor(consortium, _PEER, "--peers")),
+        ("a peer", _doctor(consortium, _PEER, "--peers", "--deep")),
         ("the client", _client(clients["regulator"], victim, mirrored.with_name("fresh"))),
         ("the auditor", _auditor(clients["regulator"], victim, mirrored, name)),
     ]
@@ -72,12 +72,12 @@ def tamper(
     typer.echo("PROVEN: an altered bundle does not verify, and it says where")
 
 
-def _doctor(consortium: Consortium, member: str, how: str) -> str:
+def _doctor(consortium: Consortium, member: str, *how: str) -> str:
     folder = str(consortium.folder / member)
-    said = consortium.node("doctor", folder, how, "--json", codes=(1,))
+    said = consortium.node("doctor", folder, *how, "--json", codes=(0, 1))
     findings = [finding for report in json.loads(said) for finding in report["findings"]]
     if not findings:
-        raise StoryError(f"tradeline node doctor {how} found nothing")
+        raise StoryError(f"tradeline node doctor {' '.join(how)} found nothing")
     first = findings[0]
     return f"{first['code']}: {first['where']}"
 
