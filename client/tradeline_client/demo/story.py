@@ -280,8 +280,8 @@ class Story:
         _check(len(chains) == 1, "the report resolves the correction")
         print_history(reading.report)
         _proven(
-            f"{FOLDERS[institution]} corrected its event {target.id} by event {placed.event(0)}; "
-            "the report shows both and counts the new one"
+            f"event {target.id} was corrected by its member's event {placed.event(0)}; the report "
+            "shows both and counts the new one"
         )
         return target.id, reading
 
