@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from tradeline_client.client import Client
+from tradeline_client.files import write_private
 from tradeline_client.flows.inquiry import Question
 from tradeline_ledger.consent import Purpose
 
@@ -15,4 +16,4 @@ with Client.open(Path(folder), passphrase) as lender:
     reading = lender.ask(question)  # posts the inquiry, collects releases, verifies all of it
 for event in reading.report.effective:
     print(event)
-Path("application-1234.bundle").write_bytes(reading.bundle)  # verifies offline, years later
+write_private(Path("application-1234.bundle"), reading.bundle)  # verifies offline, years later
