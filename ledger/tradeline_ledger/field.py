@@ -8,6 +8,7 @@ data, not code. No kind takes a float.
 
 from __future__ import annotations
 
+import abc
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -34,7 +35,7 @@ _WORD = re.compile(r"[A-Za-z_. -]+", re.ASCII)
 _PERIOD_PATTERN: Final = r"^(?!0000)[0-9]{4}-(0[1-9]|1[0-2])\Z"
 
 
-class Kind:
+class Kind(abc.ABC):
     """One kind of field: base class with what most kinds share."""
 
     __slots__ = ()
@@ -43,14 +44,14 @@ class Kind:
     """Whether `check` looks at anything."""
 
     @property
+    @abc.abstractmethod
     def wire(self) -> Any:
         """The type that a decoder checks."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def expected(self) -> str:
         """What is allowed, in words and with units and bounds."""
-        raise NotImplementedError
 
     def check(self, value: Any) -> None:
         """
@@ -59,6 +60,7 @@ class Kind:
         Raises:
             ValueError: it does not.
         """
+        _ = value
 
     def from_json(self, value: Any) -> Any:
         """
