@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,28 @@ def test_the_demo_prints_what_the_readme_shows_and_leaves_nothing_behind(tmp_pat
     missing = [line for line in shown() if shape(line) not in printed]
     assert missing == []
     assert done.stdout.count("PROVEN:") == 10
+    assert not work.exists()
+
+
+@pytest.mark.network
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_served_demo_ends_on_a_signal_and_leaves_nothing_behind(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    work = tmp_path / "demo"
+    command = [sys.executable, "-m", "tradeline_client", "demo", "--serve", "--subjects", "200"]
+    with subprocess.Popen(
+        [*command, "--dir", work],
+        env=os.environ | {"TRADELINE_CACHE": str(wheel().parent), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = list(iter(process.stdout.readline, "The nodes serve until Ctrl-C.\n"))
+        process.send_signal(how)
+        assert process.wait(60) == 0
+    assert any("/healthz" in line for line in said)
     assert not work.exists()
 
 

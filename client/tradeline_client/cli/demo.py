@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -41,6 +43,9 @@ def demo(
         raise typer.BadParameter("--keep needs --dir, the folder to keep")
     if folder is not None and folder.exists() and any(folder.iterdir()):
         raise FileError(f"{folder} is not empty; name a new folder, or remove it")
+    # Whatever ends the demo, its nodes stop and its folder goes; also where a shell ignores Ctrl-C.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
     started = time.perf_counter()
     work = Path(tempfile.mkdtemp(prefix="tradeline-demo-")) if folder is None else folder
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -69,7 +74,8 @@ def _play(work: Path, subjects: int, *, serve: bool, keep: bool, started: float)
         _print_next(work, consortium, nodes, served=serve, kept=keep)
         if serve:
             typer.echo("\nThe nodes serve until Ctrl-C.")
-            consortium.wait()
+            with contextlib.suppress(KeyboardInterrupt):
+                consortium.wait()
 
 
 def _print_next(
