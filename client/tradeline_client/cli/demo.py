@@ -73,8 +73,8 @@ def _play(work: Path, subjects: int, *, serve: bool, keep: bool, started: float)
         typer.echo(f"\n8. done in {time.perf_counter() - started:.0f} s; what to try next\n")
         _print_next(work, consortium, nodes, served=serve, kept=keep)
         if serve:
-            typer.echo("\nThe nodes serve until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
+                typer.echo("\nThe nodes serve until Ctrl-C.")
                 consortium.wait()
 
 
