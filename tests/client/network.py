@@ -8,6 +8,7 @@ All nodes share one `World`. A test puts a function into `Node.lies`, keyed by t
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,6 +113,8 @@ class Network:
         self.next_note_keys: dict[int, SigningKey] = {}
         """In force after the block that changes the registry."""
         self.steps: list[tuple[int, RegistryStep]] = []
+        self.lock = threading.RLock()
+        """Several threads of a client ask at once; a node answers from one state."""
 
     def clock_ms(self) -> int:
         return self.world.time_ms + self.extra_ms
@@ -161,6 +164,10 @@ class Network:
 
     def send(self, session: Session, request: Request) -> Answer:
         """Answer one request as the node that it is for does."""
+        with self.lock:
+            return self._answer(session, request)
+
+    def _answer(self, session: Session, request: Request) -> Answer:
         node = self.nodes[request.node]
         node.asked.append(request)
         if not node.up:
