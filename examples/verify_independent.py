@@ -29,6 +29,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -340,10 +341,33 @@ ROLE_OF_KIND = {1: 1, 2: 2, 4: 2, 6: 1}  # contributor 1, reader 2
 VALIDATOR_ROLE = 8
 MEMBER_KEYS = ("root_key", "node_key", "note_key", "cosigner_key", "engine_key")
 
+LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+HOST = f"(?P<name>({LABEL}\\.)*{LABEL})|\\[(?P<v6>[0-9a-f:]+)\\]"
+PEER = f"[0-9a-f]{{40}}@({HOST}):(?P<port>[1-9][0-9]{{0,4}})"
+
+
+def engine_peer(value: Any, where: str) -> str:
+    """Check where a consensus engine is reached: nothing, or id, host and port."""
+    text(0, 256)(value, where)
+    if not value:
+        return ""
+    match = re.fullmatch(PEER, value, re.ASCII)
+    require(match is not None and int(match["port"]) <= 65_535, where, "no id@host:port")
+    try:
+        if match["v6"]:
+            IPv6Address(match["v6"])
+        elif match["name"].split(".")[-1].isdigit():
+            IPv4Address(match["name"])
+    except ValueError:
+        refuse(where, "no address of an engine")
+    return value
+
+
 SHAPES |= {
     "country": text(0, 2, "([A-Z]{2})?"),
     "identifier": text(1, 64, "[0-9A-Z]+"),
     "endpoint": text(0, 256),
+    "engine_peer": engine_peer,
     "feeds": several(record("feed id, key b32, kinds u32"), 0, 256, by("feed")),
     "validators": several(shape_of("u32"), 1, 64, by()),
     "committee": several(record("member u32, key_id b32"), 1, 16, by("member")),
@@ -353,7 +377,8 @@ SHAPES["legal_ids"] = several(record("type u8, country country, identifier ident
 MEMBER = record(
     "id id, from_height u64, until_height u64?, name str128, group id, legal_ids legal_ids,"
     "roles 0..31, root_key b32, feeds feeds, node_key b32?, note_key b32?, cosigner_key b32?,"
-    "engine_key b32?, hpke_key b1216?, tag_key_hash b32?, endpoint endpoint, tls_pin b32?"
+    "engine_key b32?, hpke_key b1216?, tag_key_hash b32?, endpoint endpoint, tls_pin b32?,"
+    "engine_peer engine_peer"
 )
 EPOCH = record(
     "epoch u32, from_height u64, from_ms u64, suite 1..1, validators validators,committee committee"

@@ -26,6 +26,7 @@ from tradeline_ledger.bundle import withhold
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
 from tradeline_ledger.cosignature import cosigner_name
 from tradeline_ledger.encoding import Record, encode
+from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.history import EventId, fold_head, fold_marks
 from tradeline_ledger.merkle import leaf_hash, path_of, root_of
 from tradeline_ledger.note import KeyType, VerifierKey, decode_note, encode_vkey
@@ -234,6 +235,9 @@ def make_identity() -> Vectors:
             public = who.hpke.public
             out.value(f"member {who.id}: HPKE public key", public.encoded)
             out.hash(f"member {who.id}: hpke_key_id", public.key_id, "hpke-key", public.encoded)
+            for name, engine in {"engine": who.engine, "engine's peer": who.peer}.items():
+                out.value(f"member {who.id}: its {name} key", engine.public)
+            out.value(f"member {who.id}: id of its engine's peer key", peer_id(who.peer.public))
     out.value("consortium key", CONSORTIUM_KEY)
     out.hash("linker", ledger.params.linker, "linker", CONSORTIUM_KEY)
     records = [out.record(f"member record {each.id}", each) for each in ledger.registry.members]

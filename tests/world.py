@@ -26,6 +26,7 @@ from tradeline_ledger.consent import (
 )
 from tradeline_ledger.deposit import Attachment, make_deposits
 from tradeline_ledger.encoding import encode
+from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.genesis import (
     CategoryRetention,
     Genesis,
@@ -119,6 +120,14 @@ class Institution:
         return SigningKey(seed("cosigner", self.id))
 
     @cached_property
+    def engine(self) -> SigningKey:
+        return SigningKey(seed("engine", self.id))
+
+    @cached_property
+    def peer(self) -> SigningKey:
+        return SigningKey(seed("peer", self.id))
+
+    @cached_property
     def hpke(self) -> PrivateKey:
         return PrivateKey.generate(b"".join(seed("hpke", self.id, part) for part in range(3)))
 
@@ -148,11 +157,12 @@ class Institution:
             node_key=self.node.public if own else None,
             note_key=self.note.public if own else None,
             cosigner_key=self.cosigner.public if own else None,
-            engine_key=None,
+            engine_key=self.engine.public if own else None,
             hpke_key=self.hpke.public.encoded if own else None,
             tag_key_hash=tag_key_hash(self.tag_key),
             endpoint=f"http://127.0.0.1:{7000 + self.id}" if own else "",
             tls_pin=None,
+            engine_peer=f"{peer_id(self.peer.public)}@127.0.0.1:{8000 + self.id}" if own else "",
         )
 
 

@@ -77,4 +77,5 @@ def changed_record(record: MemberRecord, change: KeyChange, from_height: int) ->
         tag_key_hash=new.tag_key_hash or record.tag_key_hash,
         endpoint=record.endpoint,
         tls_pin=record.tls_pin,
+        engine_peer=record.engine_peer,
     )

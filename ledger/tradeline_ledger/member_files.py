@@ -106,6 +106,12 @@ class NodeKeys(Record, frozen=True):
     """Ed25519: cosigns checkpoints."""
     hpke_private: bytes
     """X-Wing private key, 96 bytes: ML-KEM seed, X25519 scalar."""
+    engine_seed: B32
+    """Ed25519: consensus votes."""
+    peer_seed: B32
+    """Ed25519: by which the peers of the consensus engine know this node's."""
+    tls_private: B32
+    """P-256: the private scalar, big-endian, of the key that TLS connections are made with."""
 
     def __post_init__(self) -> None:
         """Refuse an HPKE key of another length."""

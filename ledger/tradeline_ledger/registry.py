@@ -28,6 +28,7 @@ from tradeline_ledger.encoding import (
     check_text,
     encode,
 )
+from tradeline_ledger.engine_peer import check_engine_peer
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.merkle import leaf_hash, root_of
 from tradeline_ledger.statement import FEED_KINDS, NODE_KINDS
@@ -127,7 +128,9 @@ class MemberRecord(Record, frozen=True):
     endpoint: str
     """Base URL of the node's HTTP interface; empty where there is no node."""
     tls_pin: B32 | None
-    """SHA-256 of the node's TLS public key."""
+    """SHA-256 of the SubjectPublicKeyInfo of the node's TLS key."""
+    engine_peer: str
+    """`<id>@host:port` of the node's consensus engine; empty where there is none."""
 
     def __post_init__(self) -> None:
         """Refuse what no registry holds."""
@@ -138,6 +141,8 @@ class MemberRecord(Record, frozen=True):
         check_text(self.name, "member name", NAME_CHARS_MAX)
         if self.endpoint:
             check_text(self.endpoint, "endpoint", ENDPOINT_CHARS_MAX)
+        if self.engine_peer:
+            check_engine_peer(self.engine_peer)
         if len(self.legal_ids) > LEGAL_IDS_MAX or len(self.feeds) > FEEDS_MAX:
             raise ValueError("too many legal ids or feeds")
         check_ascending(tuple(feed.feed for feed in self.feeds), "feeds")

@@ -100,6 +100,7 @@ class SampleMember:
             tag_key_hash=tag_key_hash(self.tag_key),
             endpoint=f"http://127.0.0.1:{7100 + self.id}" if own else "",
             tls_pin=None,
+            engine_peer="",
         )
 
     def _key(self, purpose: str) -> SigningKey:

@@ -17,6 +17,7 @@ from typing import Final
 
 from tradeline_ledger.checkpoint import origin_of
 from tradeline_ledger.encoding import encode
+from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.genesis import (
     CATEGORIES,
     GENESIS_FORMAT,
@@ -78,11 +79,14 @@ from tradeline_node.errors import ConfigError
 from tradeline_node.keystore import FOLDER_MODE, seal_keystore, write_private
 from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
 from tradeline_node.tag_keys import file_name
+from tradeline_node.tls import generate_tls_private, tls_key, tls_pin
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
 PORT_MAX: Final = 65_535
+ENGINE_PORT_STEP: Final = 100
+"""Engines have the ports this far above the HTTP ports of their nodes."""
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _MEMBER: Final = Role.CONTRIBUTOR | Role.READER | Role.AUTHENTICATOR
@@ -126,7 +130,7 @@ class Founding:
             raise ConfigError(f"members {', '.join(slugs)} name one twice")
         if not 0 < len(self.members) <= min(VALIDATORS_MAX, 16):
             raise ConfigError(f"{len(self.members)} members with a node, expected 1 to 16")
-        last = self.base_port + len(self.members) - 1
+        last = self.base_port + len(self.members) - 1 + ENGINE_PORT_STEP
         if not 0 < self.base_port <= last <= PORT_MAX:
             raise ConfigError(f"ports {self.base_port} to {last} are not all from 1 to {PORT_MAX}")
 
@@ -227,12 +231,13 @@ def _make_member(number: int, slug: str, consortium_key: bytes, port: int) -> _M
         node_key=SigningKey(node.node_seed).public if node else None,
         note_key=SigningKey(node.note_seed).public if node else None,
         cosigner_key=SigningKey(node.cosigner_seed).public if node else None,
-        engine_key=None,
+        engine_key=SigningKey(node.engine_seed).public if node else None,
         hpke_key=PrivateKey.from_bytes(node.hpke_private).public.encoded if node else None,
         # Who files nothing has no tags, so that no reader waits for its key.
         tag_key_hash=tag_key_hash(client.tag_key) if node else None,
         endpoint=f"http://127.0.0.1:{port}" if port else "",
-        tls_pin=None,
+        tls_pin=tls_pin(tls_key(node.tls_private)) if node else None,
+        engine_peer=_engine_peer(node, port) if node else "",
     )
     return _Member(number, slug, record, SigningKey(root), client, node, port)
 
@@ -244,7 +249,15 @@ def _make_node_keys(number: int) -> NodeKeys:
         note_seed=secrets.token_bytes(SEED_BYTES),
         cosigner_seed=secrets.token_bytes(SEED_BYTES),
         hpke_private=secrets.token_bytes(PRIVATE_KEY_BYTES),
+        engine_seed=secrets.token_bytes(SEED_BYTES),
+        peer_seed=secrets.token_bytes(SEED_BYTES),
+        tls_private=generate_tls_private(),
     )
+
+
+def _engine_peer(node: NodeKeys, port: int) -> str:
+    public = SigningKey(node.peer_seed).public
+    return f"{peer_id(public)}@127.0.0.1:{port + ENGINE_PORT_STEP}"
 
 
 def _make_genesis(founding: Founding, members: Sequence[_Member], consortium_key: bytes) -> Genesis:

@@ -1,5 +1,5 @@
 """
-The node's own keys, opened: node, note and cosigner key, and the HPKE private key.
+The node's own keys, opened: to sign with, for the consensus engine, for HPKE and for TLS.
 
 They are read from `node.keys` (mode 0600, encrypted under a passphrase) once, at start. Nothing
 here is ever logged or shown.
@@ -13,9 +13,10 @@ import secrets
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.encoding import encode
+from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.errors import LedgerError, SealError
 from tradeline_ledger.hpke import PrivateKey
 from tradeline_ledger.keyfile import NONCE_BYTES, SALT_BYTES, open_keyfile, seal_keyfile
@@ -23,6 +24,10 @@ from tradeline_ledger.member_files import NODE_KEYS, NodeKeys
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.signing import SigningKey
 from tradeline_node.errors import KeystoreError
+from tradeline_node.tls import tls_key, tls_pin
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 PASSPHRASE_VARIABLE: Final = "TRADELINE_PASSPHRASE_FILE"  # noqa: S105  names a file
 PASSPHRASE_BYTES_MAX: Final = 4096
@@ -44,6 +49,12 @@ class Keystore:
     """Cosigns checkpoints."""
     hpke: PrivateKey
     """Opens deposits, release requests and tag keys."""
+    engine: SigningKey
+    """Consensus votes; the engine's process signs with it."""
+    peer: SigningKey
+    """By which the peers of the consensus engine know this node's."""
+    tls: EllipticCurvePrivateKey
+    """Of the node's TLS connections."""
 
     def __repr__(self) -> str:
         return f"Keystore(member={self.member})"
@@ -66,7 +77,13 @@ class Keystore:
             ("cosigner", self.cosigner.public, record.cosigner_key),
             ("HPKE", self.hpke.public.encoded, record.hpke_key),
         )
-        for what, own, registered in pairs:
+        given = (
+            ("engine", self.engine.public, record.engine_key),
+            ("engine's peer", peer_id(self.peer.public), record.engine_peer.partition("@")[0]),
+            ("TLS", tls_pin(self.tls), record.tls_pin),
+        )
+        optional = [each for each in given if each[2]]
+        for what, own, registered in (*pairs, *optional):
             if own != registered:
                 raise KeystoreError(
                     f"{where}: the {what} key is not the one of member {record.id} in the "
@@ -93,12 +110,13 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
     try:
         keys = NODE_KEYS.decode(open_keyfile(passphrase, encoded))
         hpke = PrivateKey.from_bytes(keys.hpke_private)
+        tls = tls_key(keys.tls_private)
     except SealError as error:
         raise KeystoreError(
             f"keystore {path} is locked: the passphrase is wrong, or the file was altered; give "
             f"--passphrase-file or {PASSPHRASE_VARIABLE}"
         ) from error
-    except LedgerError as error:
+    except (LedgerError, ValueError) as error:
         raise KeystoreError(f"keystore {path} does not decode: {error}") from error
     return Keystore(
         keys.member,
@@ -106,6 +124,9 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
         SigningKey(keys.note_seed),
         SigningKey(keys.cosigner_seed),
         hpke,
+        SigningKey(keys.engine_seed),
+        SigningKey(keys.peer_seed),
+        tls,
     )
 
 

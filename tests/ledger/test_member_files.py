@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec.structs
 import pytest
 from rich.pretty import pretty_repr
 from tests.world import seed
@@ -42,7 +43,16 @@ CLIENT = ClientKeys(
     tag_key=seed("tag"),
     storage_key=seed("storage"),
 )
-NODE = NodeKeys(3, seed("node"), seed("note"), seed("cosigner"), seed("hpke") * 3)
+NODE = NodeKeys(
+    3,
+    seed("node"),
+    seed("note"),
+    seed("cosigner"),
+    seed("hpke") * 3,
+    seed("engine"),
+    seed("peer"),
+    seed("tls"),
+)
 
 
 def test_profile_is_read_as_it_was_written() -> None:
@@ -96,12 +106,24 @@ def test_client_needs_feeds_in_order(feeds: tuple[FeedKey, ...]) -> None:
 
 def test_node_needs_a_whole_hpke_key() -> None:
     with pytest.raises(ValueError, match="96 bytes"):
-        NodeKeys(3, seed("node"), seed("note"), seed("cosigner"), seed("hpke"))
+        msgspec.structs.replace(NODE, hpke_private=seed("hpke"))
 
 
 def test_no_representation_shows_a_key() -> None:
     shown = f"{CLIENT!r} {CLIENT.feeds!r} {NODE!r} {pretty_repr([CLIENT, CLIENT.feeds, NODE])}"
-    for part in ("bulk", "desk", "consortium", "tag", "storage", "node", "note", "hpke"):
+    for part in (
+        "bulk",
+        "desk",
+        "consortium",
+        "tag",
+        "storage",
+        "node",
+        "note",
+        "hpke",
+        "engine",
+        "peer",
+        "tls",
+    ):
         assert repr(seed(part))[2:-1] not in shown
         assert seed(part).hex() not in shown
 

@@ -374,6 +374,7 @@ def member(number: int) -> MemberRecord:
         tag_key_hash=None,
         endpoint="",
         tls_pin=None,
+        engine_peer="",
     )
 
 

@@ -30,6 +30,36 @@ REGISTRY = make_ledger().registry
 EPOCH = REGISTRY.epoch
 
 
+PEER_ID = "0123456789abcdef" * 2 + "01234567"
+PEERS = [
+    *("node-1.bank.example:1", "a:65535", "7101.example:26656", "10.0.0.255:26656"),
+    *("[::1]:26656", "[2001:db8::ff00:42:8329]:1", f"{'a' * 63}.{'b' * 63}.{'c' * 63}:1"),
+]
+NO_PEERS = [
+    *(f"{PEER_ID}{rest}" for rest in ("", "@", "@host", "@host:", "@:1", ":1", "@@host:1")),
+    *(f"{PEER_ID}@host:{port}" for port in ("0", "01", "65536", "123456", "+1", "1 ", "\u0661")),
+    *(f"{PEER_ID}@{host}:1" for host in ("Host", "-a", "a-", "a..b", ".a", "a.", "a_b", "a b")),
+    *(
+        f"{PEER_ID}@{host}:1"
+        for host in ("1.2.3", "256.1.1.1", "01.1.1.1", "1.2.3.4.5", "7", "::1")
+    ),
+    *(
+        f"{PEER_ID}@{host}:1"
+        for host in ("[]", "[::G]", "[::1%lo]", "[::1.2.3.4]", "[fe80::1", "é")
+    ),
+    *(f"{PEER_ID[:-1]}{rest}@host:1" for rest in ("", "A", "g", "77")),
+    f"{PEER_ID}@{'a' * 64}:1",
+    f"tcp://{PEER_ID}@host:1",
+    f"{PEER_ID}@host:1\n",
+]
+
+
+@pytest.mark.parametrize("where", PEERS)
+def test_engine_is_reached_by_name_or_address(where: str) -> None:
+    peer = f"{PEER_ID}@{where}"
+    assert MEMBER_RECORD.decode(changed(engine_peer=peer)).engine_peer == peer
+
+
 def changed(**fields: object) -> bytes:
     names = RECORD.__struct_fields__
     return encode(tuple(fields.get(name, getattr(RECORD, name)) for name in names))
@@ -47,6 +77,9 @@ def changed(**fields: object) -> bytes:
         ({"name": "e\u0301"}, "normal form C"),
         ({"endpoint": "x" * 257}, "expected 1 to 256"),
         ({"endpoint": "http://a\x00"}, "control character"),
+        ({"engine_peer": "a" * 257}, "at most 256"),
+        *(({"engine_peer": each}, "engine peer is not") for each in NO_PEERS),
+        ({"engine_peer": f"{PEER_ID}@[::1::]:1"}, "'::1::'"),
         ({"roles": 32}, "unknown roles 32"),
         ({"legal_ids": ((3, "", "A" * 20),) * (LEGAL_IDS_MAX + 1)}, "too many"),
         ({"legal_ids": ((3, "", "lower"),)}, "digits and capital letters"),

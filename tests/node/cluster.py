@@ -271,6 +271,9 @@ def _sealed_keys(member: int) -> bytes:
         note_seed=seed("note", member),
         cosigner_seed=seed("cosigner", member),
         hpke_private=b"".join(seed("hpke", member, part) for part in range(3)),
+        engine_seed=seed("engine", member),
+        peer_seed=seed("peer", member),
+        tls_private=seed("tls", member),
     )
     return seal_keystore(keys, PASSPHRASE)
 
