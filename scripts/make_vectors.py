@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from tests import accused
 from tests.mirror import signed_checkpoint
 from tests.story import ONE_TIME, SEALED, SUBJECT_KEY, WHO, Filed, Story, story
 from tests.story_bundle import CHANGED_NODE, Tree, answer, bundle, node_key, payload, step
@@ -538,6 +539,16 @@ def make_publishing() -> Vectors:
     return out
 
 
+def make_evidence() -> Vectors:
+    """Return an evidence file of each type that can be made again."""
+    out = Vectors("Evidence files of types 1 to 4 (section 10), of ledgers of their own.")
+    out.value("fork: all validators signed two logs", accused.fork())
+    out.value("witness: validator 3 cosigned both", accused.equivocation())
+    out.value("statements: member 1, feed 2, position 0", accused.statements())
+    out.value("votes: validator 2 precommits a block and none", accused.votes())
+    return out
+
+
 def seal_anew() -> str:
     """Return the file of what HPKE sealed, with fresh randomness."""
     told = Story(None)
@@ -568,6 +579,7 @@ FILES: Final = {
     "consent.json": make_consent,
     "history.json": make_history,
     "publishing.json": make_publishing,
+    "evidence.json": make_evidence,
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tradeline_client.audit.folder import CHECKPOINT, MirrorFolder
 from tradeline_client.errors import FileError
 from tradeline_ledger.checkpoint import Checkpoint, decode_checkpoint
-from tradeline_ledger.evidence import encode_fork
+from tradeline_ledger.fork import encode_fork
 from tradeline_ledger.merkle import (
     NodeId,
     consistency_path,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_client.audit.finding import Finding
 from tradeline_ledger.checkpoint import Checkpoint, decode_checkpoint
+from tradeline_ledger.conviction import Conviction
 from tradeline_ledger.cosignature import cosigner_name, verify_cosignatures
 from tradeline_ledger.errors import (
     ConsistencyError,
@@ -25,7 +26,9 @@ from tradeline_ledger.errors import (
     SealError,
     SignatureError,
 )
-from tradeline_ledger.evidence import Fork, decode_fork, is_evidence
+from tradeline_ledger.evidence import verify_evidence
+from tradeline_ledger.evidence_file import EvidenceType, evidence_type, is_evidence
+from tradeline_ledger.fork import Fork
 from tradeline_ledger.merkle import leaf_hash, verify_inclusion
 from tradeline_ledger.note import Note, VerifierKey, decode_note
 from tradeline_ledger.outcome import Outcome
@@ -65,6 +68,11 @@ class FileKind(enum.Enum):
     CHECKPOINT = "checkpoint"
     PROOF = "proof"
     FORK = "fork"
+    WITNESS = "witness"
+    STATEMENTS = "statements"
+    VOTES = "votes"
+    DEALING = "dealing"
+    FALSE_SHARE = "false-share"
     UNKNOWN = "unknown"
 
 
@@ -120,8 +128,8 @@ def verify_file(data: bytes, brought: Brought) -> FileVerdict:
     verify = _VERIFIERS.get(kind)
     if verify is None:
         detail = (
-            "neither an evidence bundle, a checkpoint, a tlog-proof nor evidence of a fork; it was "
-            "altered, or is something else"
+            "neither an evidence bundle, a checkpoint, a tlog-proof nor evidence of misbehaviour; "
+            "it was altered, or is something else"
         )
         return _inconsistent(kind, brought, Finding(NOT_CONSISTENT, "first bytes", detail))
     try:
@@ -133,7 +141,10 @@ def verify_file(data: bytes, brought: Brought) -> FileVerdict:
 def kind_of(data: bytes) -> FileKind:
     """Return what a file is, by its first bytes; nothing is checked."""
     if is_evidence(data):
-        return FileKind.FORK
+        try:
+            return _EVIDENCE_KINDS[evidence_type(data)]
+        except MalformedError:
+            return FileKind.UNKNOWN
     if data.startswith(_PROOF_START):
         return FileKind.PROOF
     if data.startswith(_BUNDLE_START):
@@ -247,14 +258,18 @@ def _anchored_note(
     )
 
 
-def _fork(data: bytes, brought: Brought) -> FileVerdict:
-    fork = decode_fork(data)
+def _evidence(data: bytes, brought: Brought) -> FileVerdict:
+    kind, proven = kind_of(data), verify_evidence(data)
+    if isinstance(proven, Conviction):
+        return _conviction(kind, proven, brought)
+    if proven.accused is not None:
+        return _witness(proven, proven.accused, brought)
+    return _fork(proven, brought)
+
+
+def _fork(fork: Fork, brought: Brought) -> FileVerdict:
     findings = []
-    says: tuple[tuple[str, str], ...] = (
-        ("log", fork.smaller.origin),
-        ("checkpoint", f"size {fork.smaller.size}, root {fork.smaller.root.hex()}"),
-        ("and", f"size {fork.larger.size}, root {fork.larger.root.hex()}: no log has both"),
-    )
+    says = _fork_says(fork)
     for name, policy in brought.policies():
         try:
             both = fork.blame([log.key for log in policy.logs])
@@ -273,6 +288,59 @@ def _fork(data: bytes, brought: Brought) -> FileVerdict:
         anchored=not findings if brought.asked else None,
         findings=tuple(findings),
         says=says,
+    )
+
+
+def _witness(fork: Fork, accused: VerifierKey, brought: Brought) -> FileVerdict:
+    """Return the verdicts on evidence that one key cosigned two logs: anchored if it is known."""
+    known = [
+        (name, witness.name)
+        for name, policy in brought.policies()
+        for witness in policy.witnesses
+        if witness.key == accused
+    ]
+    findings: tuple[Finding, ...] = ()
+    if brought.asked and not known:
+        detail = f"{accused.name}, key id {accused.id.hex()}, is no witness of what you brought"
+        findings = (Finding(NOT_ANCHORED, "signatures", detail),)
+    guilty = ("guilty", f"{accused.name}, key id {accused.id.hex()}: cosigned both")
+    named = tuple((f"by {name}", f"the witness {witness}") for name, witness in known)
+    return FileVerdict(
+        FileKind.WITNESS,
+        consistent=True,
+        anchored=not findings if brought.asked else None,
+        findings=findings,
+        says=(*_fork_says(fork), guilty, *named),
+    )
+
+
+def _conviction(kind: FileKind, proven: Conviction, brought: Brought) -> FileVerdict:
+    """Return the verdicts on evidence against a member: anchored by one's own genesis alone."""
+    ledger = proven.log.ledger
+    findings: tuple[Finding, ...] = ()
+    if brought.ledger is not None and brought.ledger.ledger_id != ledger.ledger_id:
+        detail = f"it is about ledger {ledger.ledger_id.hex()}, your genesis is of another one"
+        findings = (Finding(NOT_ANCHORED, "genesis", detail),)
+    elif brought.ledger is None and brought.policy is not None:
+        detail = "a policy names no key that this is about; bring the genesis with --genesis"
+        findings = (Finding(NOT_ANCHORED, "genesis", detail),)
+    return FileVerdict(
+        kind,
+        consistent=True,
+        anchored=not findings if brought.asked else None,
+        findings=findings,
+        says=(
+            ("ledger", f"{ledger.genesis.name} ({ledger.ledger_id.hex()})"),
+            ("guilty", f"member {proven.member}, {proven.record.name}: {proven.detail}"),
+        ),
+    )
+
+
+def _fork_says(fork: Fork) -> tuple[tuple[str, str], ...]:
+    return (
+        ("log", fork.smaller.origin),
+        ("checkpoint", f"size {fork.smaller.size}, root {fork.smaller.root.hex()}"),
+        ("and", f"size {fork.larger.size}, root {fork.larger.root.hex()}: no log has both"),
     )
 
 
@@ -303,9 +371,17 @@ def _where(error: LedgerError) -> str:
     return next((place for type_, place in _PLACES if isinstance(error, type_)), "claims")
 
 
+_EVIDENCE_KINDS: Final = {
+    EvidenceType.FORK: FileKind.FORK,
+    EvidenceType.WITNESS: FileKind.WITNESS,
+    EvidenceType.STATEMENTS: FileKind.STATEMENTS,
+    EvidenceType.VOTES: FileKind.VOTES,
+    EvidenceType.DEALING: FileKind.DEALING,
+    EvidenceType.FALSE_SHARE: FileKind.FALSE_SHARE,
+}
 _VERIFIERS: Final[dict[FileKind, Callable[[bytes, Brought], FileVerdict]]] = {
     FileKind.BUNDLE: _bundle,
     FileKind.CHECKPOINT: _checkpoint,
     FileKind.PROOF: _proof,
-    FileKind.FORK: _fork,
+    **dict.fromkeys(_EVIDENCE_KINDS.values(), _evidence),
 }

@@ -19,7 +19,7 @@ from tradeline_client.session import Session
 from tradeline_ledger.c2sp import encode_base64
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import PolicyError, VerificationError
-from tradeline_ledger.evidence import decode_fork
+from tradeline_ledger.fork import decode_fork
 from tradeline_ledger.key import Key, KeyChange, Replaced
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import Kind

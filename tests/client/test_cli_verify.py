@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import accused
 from tests.client.cli import Cli
 from tests.mirror import signed_checkpoint, write_mirror
 from tests.story import story
@@ -193,7 +195,7 @@ def test_a_proof_without_its_leaf_can_not_be_checked(cli: Cli, folder: Path) -> 
         (b"hello\n", FileKind.UNKNOWN),
         (b"\x9b\x01", FileKind.BUNDLE),
         (b"c2sp.org/tlog-proof@v1\n", FileKind.PROOF),
-        (b"tradeline/v1 evidence\n", FileKind.FORK),
+        (b"tradeline/v1 evidence\n", FileKind.UNKNOWN),
         ("x\n\n— y AAAAAA==\n".encode(), FileKind.CHECKPOINT),
     ],
 )
@@ -228,3 +230,37 @@ def test_json_is_one_value(cli: Cli, folder: Path) -> None:
     ran = cli("verify", folder / "bundle", "--json", "--history")
 
     assert json.loads(ran.out)["kind"] == "bundle"
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "guilty"),
+    [
+        (FileKind.WITNESS, accused.equivocation, "/3, key id"),
+        (FileKind.STATEMENTS, accused.statements, "member 1, Bank: signed two statements"),
+        (FileKind.DEALING, accused.dealing, "member 2, Online lender: dealt 3 shares"),
+    ],
+)
+def test_evidence_names_the_guilty_and_is_anchored_by_ones_own_genesis(
+    kind: FileKind, make: Callable[[], bytes], guilty: str
+) -> None:
+    data = make()
+
+    verdict = verify_file(data, Brought(ledger=make_ledger()))
+    assert (verdict.kind, verdict.ok, verdict.anchored) == (kind, True, True)
+    assert guilty in dict(verdict.says)["guilty"]
+
+    other = verify_file(data, Brought(ledger=accused.engine_ledger()))
+    assert other.consistent
+    assert other.anchored is False
+    (finding,) = other.findings
+    assert finding.code == "not-anchored"
+
+
+def test_evidence_against_a_member_is_not_anchored_by_a_policy() -> None:
+    (_, policy), *_ = Brought(ledger=make_ledger()).policies()
+    for make in (accused.statements, accused.votes):
+        verdict = verify_file(make(), Brought(policy=policy))
+        assert (verdict.consistent, verdict.anchored) == (True, False)
+        assert "bring the genesis" in verdict.findings[0].detail
+    assert verify_file(accused.equivocation(), Brought(policy=policy)).anchored
+    assert verify_file(accused.votes(), Brought(ledger=accused.engine_ledger())).ok

@@ -12,7 +12,7 @@ from tradeline_client.compare import Relation, compare
 from tradeline_client.errors import FileError
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import LedgerError, VerificationError
-from tradeline_ledger.evidence import decode_fork, encode_fork
+from tradeline_ledger.fork import decode_fork, encode_fork
 from tradeline_ledger.policy import validators_policy
 from tradeline_ledger.statement import Kind
 

@@ -207,7 +207,7 @@ def test_a_second_implementation_agrees(name: str) -> None:
             assert expected[: len(short)] == short, vector["what"]
             assert len(short) in {16, len(expected)}, vector["what"]
             checked += 1
-    assert checked > 5 or name == "publishing.json"
+    assert checked > 5 or name in {"publishing.json", "evidence.json"}
 
 
 def accepts(shape: str, data: bytes) -> bool:

@@ -20,6 +20,11 @@ _TITLES: Final = {
     "checkpoint": "checkpoint",
     "proof": "proof of one entry",
     "fork": "evidence of a fork",
+    "witness": "evidence against a cosigner of two logs",
+    "statements": "evidence of two statements at one position",
+    "votes": "evidence of two consensus votes",
+    "dealing": "evidence of shares dealt wrong",
+    "false-share": "evidence of a false share",
     "unknown": "no file of this ledger",
 }
 
@@ -30,9 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    file: Annotated[
-        Path, typer.Argument(help="Bundle, checkpoint, tlog-proof or evidence of a fork.")
-    ],
+    file: Annotated[Path, typer.Argument(help="Bundle, checkpoint, tlog-proof or evidence file.")],
     trust: Annotated[
         Path | None,
         typer.Option("--trust", metavar="POLICY", help="tlog-policy file that you trust."),

@@ -39,7 +39,7 @@ from tradeline_ledger.errors import (
     PolicyError,
     SignatureError,
 )
-from tradeline_ledger.evidence import encode_fork
+from tradeline_ledger.fork import encode_fork
 from tradeline_ledger.merkle import (
     PATH_HASHES_MAX,
     leaf_hash,
