@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 BALLOT = Ballot(VoteType.PRECOMMIT, 7, 1)
 NO_BLOCK = (b"", 0, b"")
-ENGINE = SigningKey(seed("engine", 2))
+ENGINE = INSTITUTIONS[1].engine
 
 
 def grown(blocks: int, who: int = 1) -> World:
@@ -95,15 +95,10 @@ def statements() -> bytes:
     return encode_statements(TrustedLog.start(world.ledger), pair[0], pair[1])
 
 
-def engine_ledger() -> Ledger:
-    """Return a ledger whose member 2 has an engine key."""
-    genesis = make_ledger().genesis
-    members = [
-        msgspec.structs.replace(each, engine_key=ENGINE.public) if each.id == 2 else each
-        for each in genesis.members
-    ]
-    changed = msgspec.structs.replace(genesis, members=tuple(members))
-    return open_genesis(sign_genesis(changed, [(each.id, each.root) for each in INSTITUTIONS]))
+def other_ledger() -> Ledger:
+    """Return a ledger of the same members under another name."""
+    genesis = msgspec.structs.replace(make_ledger().genesis, name="Another ledger")
+    return open_genesis(sign_genesis(genesis, [(each.id, each.root) for each in INSTITUTIONS]))
 
 
 def vote(
@@ -120,7 +115,7 @@ def vote(
 
 def votes() -> bytes:
     """Return evidence that validator 2 voted for a block and for none."""
-    ledger = engine_ledger()
+    ledger = make_ledger()
     pair = (vote(ledger, (seed("block"), 1, seed("parts"))), vote(ledger, NO_BLOCK))
     return encode_votes(TrustedLog.start(ledger), 2, BALLOT, pair)
 

@@ -249,7 +249,7 @@ def test_evidence_names_the_guilty_and_is_anchored_by_ones_own_genesis(
     assert (verdict.kind, verdict.ok, verdict.anchored) == (kind, True, True)
     assert guilty in dict(verdict.says)["guilty"]
 
-    other = verify_file(data, Brought(ledger=accused.engine_ledger()))
+    other = verify_file(data, Brought(ledger=accused.other_ledger()))
     assert other.consistent
     assert other.anchored is False
     (finding,) = other.findings
@@ -263,4 +263,4 @@ def test_evidence_against_a_member_is_not_anchored_by_a_policy() -> None:
         assert (verdict.consistent, verdict.anchored) == (True, False)
         assert "bring the genesis" in verdict.findings[0].detail
     assert verify_file(accused.equivocation(), Brought(policy=policy)).anchored
-    assert verify_file(accused.votes(), Brought(ledger=accused.engine_ledger())).ok
+    assert verify_file(accused.votes(), Brought(ledger=make_ledger())).ok

@@ -200,7 +200,7 @@ def test_statements_that_the_member_did_not_both_sign_convict_nobody() -> None:
 
 
 def test_statements_of_another_ledger_convict_nobody() -> None:
-    other = TrustedLog.start(accused.engine_ledger())
+    other = TrustedLog.start(accused.other_ledger())
     pair = [accused.statement_of(accused.signed(World(), 1, content)) for content in (b"1", b"2")]
     with pytest.raises(VerificationError, match="of another ledger"):
         encode_statements(other, pair[0], pair[1])
@@ -210,7 +210,7 @@ def test_statements_of_another_ledger_convict_nobody() -> None:
 
 
 def test_votes_on_two_ballots_or_for_one_block_convict_nobody() -> None:
-    ledger = accused.engine_ledger()
+    ledger = make_ledger()
     log = TrustedLog.start(ledger)
     block = (seed("block"), 1, seed("parts"))
     ours = accused.vote(ledger, block)
@@ -228,14 +228,14 @@ def test_votes_on_two_ballots_or_for_one_block_convict_nobody() -> None:
 
 
 def test_votes_of_other_keys_members_or_ledgers_convict_nobody() -> None:
-    ledger = accused.engine_ledger()
+    ledger = make_ledger()
     log = TrustedLog.start(ledger)
     pair = (
         accused.vote(ledger, (seed("block"), 1, seed("parts"))),
         accused.vote(ledger, accused.NO_BLOCK),
     )
     forged = (pair[0], accused.vote(ledger, accused.NO_BLOCK, key=THIEF))
-    elsewhere = (pair[0], accused.vote(make_ledger(), accused.NO_BLOCK))
+    elsewhere = (pair[0], accused.vote(accused.other_ledger(), accused.NO_BLOCK))
 
     for member, votes in ((1, pair), (9, pair), (2, forged), (2, elsewhere)):
         with pytest.raises(SignatureError, match="not both signed with one engine key"):
