@@ -112,6 +112,8 @@ class NodeKeys(Record, frozen=True):
     """Ed25519: by which the peers of the consensus engine know this node's."""
     tls_private: B32
     """P-256: the private scalar, big-endian, of the key that TLS connections are made with."""
+    witness_seed: B32
+    """Ed25519: cosigns checkpoints of other logs, as their outside witness; in no registry."""
 
     def __post_init__(self) -> None:
         """Refuse an HPKE key of another length."""

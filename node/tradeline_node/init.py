@@ -252,6 +252,7 @@ def _make_node_keys(number: int) -> NodeKeys:
         engine_seed=secrets.token_bytes(SEED_BYTES),
         peer_seed=secrets.token_bytes(SEED_BYTES),
         tls_private=generate_tls_private(),
+        witness_seed=secrets.token_bytes(SEED_BYTES),
     )
 
 

@@ -55,6 +55,8 @@ class Keystore:
     """By which the peers of the consensus engine know this node's."""
     tls: EllipticCurvePrivateKey
     """Of the node's TLS connections."""
+    witness: SigningKey
+    """Cosigns checkpoints of other logs; in no registry."""
 
     def __repr__(self) -> str:
         return f"Keystore(member={self.member})"
@@ -127,6 +129,7 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
         SigningKey(keys.engine_seed),
         SigningKey(keys.peer_seed),
         tls,
+        SigningKey(keys.witness_seed),
     )
 
 

@@ -52,6 +52,7 @@ NODE = NodeKeys(
     seed("engine"),
     seed("peer"),
     seed("tls"),
+    seed("witness"),
 )
 
 

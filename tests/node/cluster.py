@@ -274,6 +274,7 @@ def _sealed_keys(member: int) -> bytes:
         engine_seed=seed("engine", member),
         peer_seed=seed("peer", member),
         tls_private=seed("tls", member),
+        witness_seed=seed("witness", member),
     )
     return seal_keystore(keys, PASSPHRASE)
 
