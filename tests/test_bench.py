@@ -40,6 +40,7 @@ def run(tmp_path: Path, package: str, *arguments: str) -> str:
         ("tradeline_node", "apply", 2000, {"execute", "write"}),
         ("tradeline_node", "custody", 2000, {"check", "accept"}),
         ("tradeline_node", "growth", 4000, {"execute", "write"}),
+        ("tradeline_node", "tls", 20, {"plain", "tls"}),
         ("tradeline_client", "seal", 2000, {"encode", "seal", "vault"}),
         ("tradeline_client", "audit", 4000, {"audit"}),
     ],

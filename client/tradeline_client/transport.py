@@ -22,6 +22,8 @@ import httpx2
 
 from tradeline_client.pinning import pinned_context
 from tradeline_client.requests import Answer, Flow, Request, Response, Round, TransportFailure
+from tradeline_ledger.endpoint import check_endpoint
+from tradeline_ledger.errors import MalformedError
 
 T = TypeVar("T")
 
@@ -36,14 +38,14 @@ THREADS_MAX: Final = 64
 
 _REPEATED: Final = frozenset({429, 502, 503, 504})
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "tradeline-client"}
-_REASON_CHARS_MAX: Final = 200
+_REASON_CHARS_MAX: Final = 400
 
 Sign = Callable[[Request], dict[str, str]]
 """Returns the headers that sign a request now."""
 Endpoint = Callable[[int], str | None]
 """Returns the base URL of a member's node, None if it has none."""
 Pin = Callable[[int], bytes | None]
-"""Returns the pinned hash of a node's TLS key; None leaves it to the authorities of the system."""
+"""Returns the pinned hash of a node's TLS key; None if there is none, for loopback only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ class _Courier:
         base = self._endpoint(request.node)
         if not base:
             return TransportFailure(request.node, "no endpoint is known")
+        try:
+            check_endpoint(base, self.pin(request.node))
+        except MalformedError as error:
+            return TransportFailure(request.node, str(error))
         headers = dict(_HEADERS)
         if request.body:
             headers["Content-Type"] = request.content_type
@@ -311,7 +317,11 @@ class _Chunks:
         )
 
 
-_LIMITS: Final = httpx2.Limits(max_connections=256, max_keepalive_connections=64)
+_KEPT_ALIVE_S: Final = 20.0
+"""Below what nodes allow, so that a connection and its handshake serve many requests."""
+_LIMITS: Final = httpx2.Limits(
+    max_connections=256, max_keepalive_connections=64, keepalive_expiry=_KEPT_ALIVE_S
+)
 _LATE: Final = "not waited for: enough others had answered"
 _BUSY: Final = f"{NODE_REQUESTS_MAX} requests to this node are in flight already"
 _FAILURES: Final = (

@@ -105,7 +105,7 @@ def init(
     typer.echo(f"ledger  {ledger.ledger_id.hex()}")
     for number, slug in enumerate((*founding.members, *founding.observers), 1):
         port = base_port + number - 1
-        url = f"http://127.0.0.1:{port}" if number <= len(founding.members) else "no node"
+        url = f"https://127.0.0.1:{port}" if number <= len(founding.members) else "no node"
         typer.echo(f"member  {number}  {url:<22}  {folder / slug}")
     typer.echo(f"next    tradeline node run {folder}", err=True)
 
@@ -254,7 +254,7 @@ def _print_running(running: list[Any], folder: Path) -> None:
     first = running[0]
     typer.echo(
         "next:\n"
-        f"  curl {first.url}/healthz\n"
+        f"  curl --insecure {first.url}/healthz\n"
         f"  tradeline node doctor {folder} --peers\n"
         "  tradeline --help        (Ctrl-C stops the nodes)",
         err=True,

@@ -25,6 +25,7 @@ ENVIRONMENT_PREFIX: Final = "TRADELINE_NODE_"
 CONFIG_BYTES_MAX: Final = 256 * 1024
 
 _DEFAULT: Final = "default"
+_OWN_ADDRESSES: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, not listened on
 
 
 def _setting(default: Any, about: str, **limits: Any) -> Any:
@@ -144,6 +145,12 @@ class Config:
     def path(self, name: str) -> Path:
         """Return the path of a file that the configuration names."""
         return (self.folder / name).resolve()
+
+    def url(self, *, tls: bool) -> str:
+        """Return where the node itself is asked on its own machine."""
+        host = _OWN_ADDRESSES.get(self.http.host, self.http.host)
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if tls else 'http'}://{shown}:{self.http.port}"
 
     def values(self) -> dict[str, Any]:
         """Return every value by its key, such as `http.port`."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 import httpx2
 
 from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.registry import MemberRecord
 from tradeline_node.compare import compare_log
 from tradeline_node.config import Config, load_config
 from tradeline_node.custody_file import AttachmentFile, check_items
@@ -28,6 +29,7 @@ from tradeline_node.published import read_own
 from tradeline_node.run import member_folders
 from tradeline_node.service import read_genesis
 from tradeline_node.store import LedgerStore
+from tradeline_node.tls import pinned_context
 
 HEALTH_TIMEOUT_S: Final = 3.0
 FINDINGS_MAX: Final = 200
@@ -112,7 +114,7 @@ def _examine(
         if keys is not None:
             _keys(report, config, keys, store)
         _custody(report, config, store, deep=deep)
-        _health(report, config)
+        _health(report, config, store.registry.member(config.node.member))
         if peers and keys is not None:
             asyncio.run(_peers(report, config, store, keys, deep=deep))
     finally:
@@ -231,11 +233,13 @@ def _attachments(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _health(report: Report, config: Config) -> None:
+def _health(report: Report, config: Config, record: MemberRecord | None) -> None:
     """Ask the node itself, if it runs."""
-    url = f"http://{config.http.host}:{config.http.port}/healthz"
+    pin = record.tls_pin if record is not None else None
+    url = f"{config.url(tls=pin is not None)}/healthz"
+    verify = pinned_context(pin) if pin is not None else False
     try:
-        answer = httpx2.get(url, timeout=HEALTH_TIMEOUT_S, trust_env=False)
+        answer = httpx2.get(url, timeout=HEALTH_TIMEOUT_S, trust_env=False, verify=verify)
         components = json.loads(answer.content)["components"]
     except (httpx2.HTTPError, httpx2.InvalidURL):
         report.checks.append("the node does not run")

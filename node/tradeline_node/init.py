@@ -235,7 +235,7 @@ def _make_member(number: int, slug: str, consortium_key: bytes, port: int) -> _M
         hpke_key=PrivateKey.from_bytes(node.hpke_private).public.encoded if node else None,
         # Who files nothing has no tags, so that no reader waits for its key.
         tag_key_hash=tag_key_hash(client.tag_key) if node else None,
-        endpoint=f"http://127.0.0.1:{port}" if port else "",
+        endpoint=f"https://127.0.0.1:{port}" if port else "",
         tls_pin=tls_pin(tls_key(node.tls_private)) if node else None,
         engine_peer=_engine_peer(node, port) if node else "",
     )

@@ -1,7 +1,8 @@
 """
 The other nodes, as this node asks them: signed requests over HTTP, answers of limited size.
 
-Endpoints come from the registry and nowhere else, and redirects are not followed.
+Endpoints and the TLS keys that prove them come from the registry and nowhere else, and redirects
+are not followed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ from typing import Final
 
 import httpx2
 
+from tradeline_ledger.endpoint import check_endpoint
+from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.request import NONCE_BYTES, sign_request
 from tradeline_ledger.signing import SigningKey
 from tradeline_node.errors import PeerError
+from tradeline_node.tls import PinError, pinned_context
 
 CONNECTIONS_MAX: Final = 32
+KEPT_ALIVE_S: Final = 20.0
+"""Below what nodes allow, so that a connection and its handshake serve many requests."""
 NODE_FEED: Final = 0
 
 
@@ -46,12 +52,7 @@ class PeerClient:
         self._key, self._member, self._ledger_id = key, member, ledger_id
         self._clock_s = clock_s
         self._timeout_s = timeout_ms / 1000
-        self._client = httpx2.AsyncClient(
-            headers={"accept-encoding": "identity"},
-            trust_env=False,
-            follow_redirects=False,
-            limits=httpx2.Limits(max_connections=CONNECTIONS_MAX),
-        )
+        self._clients: dict[bytes | None, httpx2.AsyncClient] = {}
 
     async def request(
         self,
@@ -72,7 +73,13 @@ class PeerClient:
         if not peer.endpoint:
             raise PeerError(f"member {peer.id} has no endpoint in the registry")
         return await self.request_at(
-            peer.endpoint, peer.id, target, bytes_max=bytes_max, method=method, wait_s=wait_s
+            peer.endpoint,
+            peer.id,
+            target,
+            pin=peer.tls_pin,
+            bytes_max=bytes_max,
+            method=method,
+            wait_s=wait_s,
         )
 
     async def request_at(
@@ -81,6 +88,7 @@ class PeerClient:
         recipient: int,
         target: str,
         *,
+        pin: bytes | None,
         bytes_max: int,
         method: str = "GET",
         wait_s: float = 0.0,
@@ -88,9 +96,15 @@ class PeerClient:
         """
         Return what the node of member `recipient`, reached at `endpoint`, answers; see `request`.
 
+        `pin` is the hash of its TLS key, None if the registry has none.
+
         Raises:
             PeerError: it can't be reached, or answers too slowly or too much.
         """
+        try:
+            check_endpoint(endpoint, pin)
+        except MalformedError as error:
+            raise PeerError(f"member {recipient} is not asked: {error}") from error
         headers = sign_request(
             self._key,
             member=self._member,
@@ -106,7 +120,7 @@ class PeerClient:
         timeout = httpx2.Timeout(self._timeout_s, read=self._timeout_s + wait_s)
         url = endpoint.rstrip("/") + target
         try:
-            async with self._client.stream(
+            async with self._client(pin).stream(
                 method, url, headers=headers, timeout=timeout
             ) as response:
                 body = bytearray()
@@ -117,9 +131,31 @@ class PeerClient:
                 return PeerAnswer(response.status_code, bytes(body))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PeerError(
-                f"member {recipient} at {endpoint} does not answer: {type(error).__name__}"
+                f"member {recipient} at {endpoint} does not answer: {_said(error)}"
             ) from error
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _client(self, pin: bytes | None) -> httpx2.AsyncClient:
+        if pin not in self._clients:
+            self._clients[pin] = httpx2.AsyncClient(
+                headers={"accept-encoding": "identity"},
+                trust_env=False,
+                follow_redirects=False,
+                verify=pinned_context(pin) if pin is not None else False,
+                limits=httpx2.Limits(
+                    max_connections=CONNECTIONS_MAX, keepalive_expiry=KEPT_ALIVE_S
+                ),
+            )
+        return self._clients[pin]
+
+
+def _said(error: Exception) -> str:
+    """Return what went wrong; in whole if somebody else holds the TLS key."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, PinError):
+        cause = cause.__cause__ or cause.__context__
+    return str(cause) if cause is not None else type(error).__name__

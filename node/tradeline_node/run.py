@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,17 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 import uvloop
 
+from tradeline_ledger.endpoint import is_loopback
 from tradeline_ledger.member_files import NODE_CONFIG_NAME
 from tradeline_node.config import Config, load_config
 from tradeline_node.durable import write_file
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.errors import ConfigError
 from tradeline_node.http.app import create_app
+from tradeline_node.http.server import Protocol
 from tradeline_node.logs import configure_logs, node_log
 from tradeline_node.service import Node
+from tradeline_node.tls import server_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,9 +145,9 @@ async def serve(
     Then finish the block that is being made, and what the nodes began; closing their stores is
     left to the caller.
     """
+    servers = [_Server(_server_config(node)) for node in nodes]
     for node in nodes:
         await node.start()
-    servers = [_Server(_server_config(node)) for node in nodes]
     serving = [
         asyncio.create_task(server.serve(sockets=[own]))
         for server, own in zip(servers, sockets, strict=True)
@@ -195,9 +199,10 @@ class _Server(uvicorn.Server):
 
 
 def _server_config(node: Node) -> uvicorn.Config:
+    tls = _tls(node)
     return uvicorn.Config(
         create_app(node),
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -205,9 +210,29 @@ def _server_config(node: Node) -> uvicorn.Config:
         server_header=False,
         date_header=True,
         proxy_headers=False,
+        ssl_context_factory=(lambda *_: tls) if tls is not None else None,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, node.config.http.stop_timeout_ms // 1000),
     )
+
+
+def _tls(node: Node) -> ssl.SSLContext | None:
+    """
+    Return what the server proves itself with, None where the registry pins no key.
+
+    Raises:
+        ConfigError: it would then serve others than this machine.
+    """
+    if node.record.tls_pin is not None:
+        return server_context(node.keys.tls)
+    host = node.config.http.host
+    if not is_loopback(f"[{host}]" if ":" in host else host):
+        raise ConfigError(
+            f"{node.config.node.name} would listen without encryption on http.host {host}, since "
+            f"the registry pins no TLS key of member {node.member}; listen on 127.0.0.1, or have "
+            "the key registered"
+        )
+    return None
 
 
 def listen(config: Config) -> socket.socket:
@@ -260,7 +285,5 @@ def _engine(nodes: Sequence[Node]) -> LocalEngine:
 
 
 def _running(node: Node) -> Running:
-    host = node.config.http.host
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{node.config.http.port}"
+    url = node.config.url(tls=node.record.tls_pin is not None)
     return Running(node.member, node.config.node.name, url, node.config.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from tradeline_node.housekeeping import sweep_all
 from tradeline_node.keystore import open_keystore
 from tradeline_node.peers import PeerClient
 from tradeline_node.service import Node, read_genesis
+from tradeline_node.store import LedgerStore
 from tradeline_node.sweep import Sweeper
 
 if TYPE_CHECKING:
@@ -53,11 +55,15 @@ def sweep_node(config: Config, passphrase: bytes) -> Swept:
 async def _ask(config: Config, passphrase: bytes) -> Swept:
     keys = open_keystore(config.path(config.node.keys), passphrase)
     ledger = read_genesis(config.path(config.node.genesis))
+    store = LedgerStore.open(config.path(config.storage.ledger), ledger, read_only=True)
+    with contextlib.closing(store):
+        record = store.registry.member(keys.member)
+    pin = record.tls_pin if record is not None else None
     client = PeerClient(keys.node, keys.member, ledger.ledger_id, TIMEOUT_MS)
-    url = f"http://{config.http.host}:{config.http.port}"
+    url = config.url(tls=pin is not None)
     try:
         answer = await client.request_at(
-            url, keys.member, "/v1/sweep", method="POST", bytes_max=_ANSWER_BYTES_MAX
+            url, keys.member, "/v1/sweep", pin=pin, method="POST", bytes_max=_ANSWER_BYTES_MAX
         )
     finally:
         await client.close()

@@ -105,20 +105,27 @@ def test_pinned_key_will_do_under_any_certificate(
 
 @pytest.mark.parametrize("kind", ["threads", "loop"])
 def test_another_key_is_told_nothing(server: tuple[str, bytes, list[str]], kind: str) -> None:
-    url, _, asked = server
+    url, pin, asked = server
     answer = answer_of(kind, url, seed("other key"))
     assert isinstance(answer, TransportFailure)
-    assert "the registry pins" in answer.reason
+    assert f"has hash {pin.hex()}, the registry pins {seed('other key').hex()}" in answer.reason
     assert asked == []
 
 
 @pytest.mark.parametrize("kind", ["threads", "loop"])
-def test_without_a_pin_the_authorities_decide(
-    server: tuple[str, bytes, list[str]], kind: str
-) -> None:
+def test_without_a_pin_nobody_is_asked(server: tuple[str, bytes, list[str]], kind: str) -> None:
     url, _, asked = server
-    assert isinstance(answer_of(kind, url, None), TransportFailure)
+    answer = answer_of(kind, url, None)
+    assert isinstance(answer, TransportFailure)
+    assert "pins no TLS key" in answer.reason
     assert asked == []
+
+
+@pytest.mark.parametrize("kind", ["threads", "loop"])
+def test_nothing_goes_unencrypted_to_a_node_with_a_pin(kind: str) -> None:
+    answer = answer_of(kind, "http://127.0.0.1:9", seed("key"))
+    assert isinstance(answer, TransportFailure)
+    assert "write https://" in answer.reason
 
 
 def test_pin_is_the_one_of_the_registry(network: Network, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from tradeline_node.engine.local import LocalEngine
 from tradeline_node.keystore import seal_keystore, write_private
 from tradeline_node.run import listen, serve
 from tradeline_node.service import Node
+from tradeline_node.tls import tls_key, tls_pin
 
 PASSPHRASE = b"a passphrase of tests"
 WAIT_S = 20.0
@@ -46,11 +47,19 @@ class Placed(Institution):
     """An institution whose node is at a port of its own."""
 
     port: int = 0
+    tls: bool = False
+
+    @cached_property
+    def pin(self) -> bytes:
+        return tls_pin(tls_key(seed("tls", self.id)))
 
     @cached_property
     def record(self) -> MemberRecord:
-        endpoint = f"http://127.0.0.1:{self.port}" if self.validator else ""
-        return msgspec.structs.replace(super().record, endpoint=endpoint)
+        if not self.validator:
+            return super().record
+        endpoint = f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        pin = self.pin if self.tls else None
+        return msgspec.structs.replace(super().record, endpoint=endpoint, tls_pin=pin)
 
 
 def free_ports(count: int) -> list[int]:
@@ -62,14 +71,14 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def institutions() -> tuple[Placed, ...]:
+def institutions(*, tls: bool = False) -> tuple[Placed, ...]:
     """Return bank, lender, payment firm and court with nodes, a notary and a regulator without."""
     ports = free_ports(4)
     return (
-        Placed(1, "Bank", ALL | Role.VALIDATOR, port=ports[0]),
-        Placed(2, "Online lender", ALL | Role.VALIDATOR, port=ports[1]),
-        Placed(3, "Payment company", ALL | Role.VALIDATOR, port=ports[2]),
-        Placed(4, "Court registry", Role.CONTRIBUTOR | Role.VALIDATOR, port=ports[3]),
+        Placed(1, "Bank", ALL | Role.VALIDATOR, port=ports[0], tls=tls),
+        Placed(2, "Online lender", ALL | Role.VALIDATOR, port=ports[1], tls=tls),
+        Placed(3, "Payment company", ALL | Role.VALIDATOR, port=ports[2], tls=tls),
+        Placed(4, "Court registry", Role.CONTRIBUTOR | Role.VALIDATOR, port=ports[3], tls=tls),
         Placed(5, "Notary", Role.AUTHENTICATOR, validator=False),
         Placed(6, "Regulator", Role.OBSERVER, validator=False),
     )
@@ -157,7 +166,8 @@ class Cluster:
                 node.attach(engine)
             engine.start()
             opened.callback(engine.stop)
-            with _Thread(self.nodes, sockets, engine), httpx2.Client(trust_env=False) as client:
+            client = httpx2.Client(trust_env=False, verify=False)
+            with _Thread(self.nodes, sockets, engine), client:
                 self.client = client
                 yield self
 

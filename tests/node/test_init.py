@@ -34,8 +34,8 @@ def test_genesis_is_signed_by_every_founder_and_names_their_keys(net: Path) -> N
     ledger = open_genesis((net / "genesis").read_bytes())
     members = ledger.registry.members
     assert [(each.id, each.name, each.endpoint) for each in members] == [
-        (1, "Bank", "http://127.0.0.1:7101"),
-        (2, "Shop 2", "http://127.0.0.1:7102"),
+        (1, "Bank", "https://127.0.0.1:7101"),
+        (2, "Shop 2", "https://127.0.0.1:7102"),
         (3, "Regulator", ""),
     ]
     assert members[2].roles == Role.OBSERVER

@@ -108,7 +108,7 @@ def running(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 def get(url: str) -> httpx2.Response:
-    return httpx2.get(url, trust_env=False, timeout=10)
+    return httpx2.get(url, trust_env=False, timeout=10, verify=False)
 
 
 def test_nodes_run_publish_and_stop_at_sigterm(founded: Path) -> None:

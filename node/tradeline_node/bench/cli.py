@@ -74,6 +74,18 @@ def scope(
     _print(measure_scope(members, events), as_json=as_json)
 
 
+@bench.command("tls")
+def tls(
+    *,
+    events: Annotated[int, typer.Option(min=10, help="POSTs of 400 kB.")] = 500,
+    as_json: Json = False,
+) -> None:
+    """What TLS adds to the POST of an attachment on loopback."""
+    from tradeline_node.bench.tls import measure_tls  # noqa: PLC0415 - start-up stays fast
+
+    _print(measure_tls(events), as_json=as_json)
+
+
 def _show(done: int, total: int) -> None:
     if sys.stderr.isatty():
         typer.echo(f"\r{done:,} of {total:,} events", nl=False, err=True)
