@@ -22,6 +22,7 @@ from tradeline_ledger import (
     bundle,
     c2sp,
     consent,
+    custody_record,
     deposit,
     event,
     field,
@@ -31,6 +32,7 @@ from tradeline_ledger import (
     mark,
     merkle,
     note,
+    redeposit,
     registry,
     release,
     request,
@@ -122,6 +124,8 @@ def _kinds() -> str:
     def role(kind: Kind) -> str:
         if kind not in KINDS_IMPLEMENTED:
             return "reserved"
+        if NODE_KINDS >> kind & 1:
+            return "none; is or was in a committee"
         demanded = ROLES.get(kind)
         return "any" if demanded is None else str(demanded.name).lower()
 
@@ -133,10 +137,10 @@ def _kinds() -> str:
 
 def _roles() -> str:
     texts = {
-        registry.Role.CONTRIBUTOR: "submits batches, marks its own events",
+        registry.Role.CONTRIBUTOR: "submits batches, deals their keys again, marks its own events",
         registry.Role.READER: "posts consents and inquiries",
         registry.Role.AUTHENTICATOR: "identifies subjects: second member of a consent",
-        registry.Role.VALIDATOR: "orders, cosigns, may sit in the committee; posts `released`",
+        registry.Role.VALIDATOR: "orders, cosigns, may sit in the committee",
         registry.Role.OBSERVER: "reads the log, posts nothing that needs a role",
     }
     return _table(
@@ -321,6 +325,8 @@ def _limits() -> str:
         ("inquiry content", inquiry.INQUIRY_BYTES_MAX),
         ("mark content", mark.MARK_BYTES_MAX),
         ("released content", release.RELEASED_BYTES_MAX),
+        ("custody content", custody_record.CUSTODY_BYTES_MAX),
+        ("redeposit content", redeposit.REDEPOSIT_BYTES_MAX),
         ("event", event.EVENT_BYTES_MAX),
         ("padded event", body.BUCKETS_BYTES[-1]),
         ("body", body.BODY_BYTES_MAX),

@@ -28,6 +28,7 @@ from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
 from tradeline_ledger.cosignature import cosigner_name
 from tradeline_ledger.encoding import Record, encode
 from tradeline_ledger.engine_peer import peer_id
+from tradeline_ledger.hashing import digest
 from tradeline_ledger.history import EventId, fold_head, fold_marks
 from tradeline_ledger.merkle import leaf_hash, path_of, root_of
 from tradeline_ledger.note import KeyType, VerifierKey, decode_note, encode_vkey
@@ -316,8 +317,8 @@ def make_submission() -> Vectors:
     out.root("events_root", batch.events_root, headers)
     for position in range(batch.count):
         out.path(f"event {position}: path to events_root", headers, position)
-    out.value("coefficients of degree 1, then 2, of all keys", filed.coefficients)
-    for place, (deposit, own) in enumerate(zip(batch.deposits, filed.shares, strict=True)):
+    out.value("coefficients of degree 1, then 2, of all keys", filed.dealt.coefficients)
+    for place, (deposit, own) in enumerate(zip(batch.deposits, filed.dealt.shares, strict=True)):
         sealed = filed.attachment.sealed[place] or b""
         out.value(f"committee position {place}: shares", own)
         rows = [own[at : at + 32] for at in range(0, len(own), 32)]
@@ -347,6 +348,34 @@ def make_submission() -> Vectors:
     assert out.record("content", (whole, told.receipts[1])) == told.submissions[0].content
     hashed = decoded.content_hash(ledger_id, 1)
     out.hash("content_hash", hashed, "submission", named, received)
+    return out
+
+
+def make_redeposit() -> Vectors:
+    """Return what a committee member says of its deposit, and the re-deposit that follows."""
+    out = Vectors("A custody record, and a re-deposit of the batch of member 1 (section 8).")
+    told = story()
+    again, redeal, ledger_id = told.again, told.redeal, told.world.ledger.ledger_id
+    out.value("custody content", told.custody.content)
+    out.value("coefficients of degree 1, then 2, of all keys", again.coefficients)
+    for place, (deposit, own) in enumerate(zip(again.deposits, again.shares, strict=True)):
+        out.value(f"committee position {place}: shares, zero where erased", own)
+        rows = [own[at : at + 32] for at in range(0, len(own), 32)]
+        out.root(f"committee position {place}: share_root", deposit.share_root, rows)
+        sealed = again.sealed[place]
+        out.hash(f"committee position {place}: sealed_hash", deposit.sealed_hash, "sealed", sealed)
+    deposits = out.record("deposits", redeal.deposits)
+    hashed = out.hash("deposits hash", digest("deposits", deposits), "deposits", deposits)
+    numbers = (u32(1), u64(redeal.index), u32(redeal.epoch))
+    named = redeal.hash(ledger_id, 1)
+    out.hash("redeposit hash", named, "redeposit", ledger_id, *numbers, hashed)
+    for receipt in redeal.receipts:
+        node = told.institution(receipt.validator).node
+        said = (ledger_id, receipt.validator, 1, named, receipt.expires_ms)
+        name = f"receipt of {receipt.validator}"
+        message = out.record(f"{name}: what it signs", said)
+        out.signature(name, receipt.signature, node, "receipt", message)
+    assert out.record("redeposit content", redeal) == told.redeposit.content
     return out
 
 
@@ -556,6 +585,7 @@ def seal_anew() -> str:
         "about": "What HPKE sealed. It can't be made again; it must open for ever (section 4).",
         "deposits 1": [(each or b"").hex() for each in told.loan.attachment.sealed],
         "deposits 2": [(each or b"").hex() for each in told.judged.attachment.sealed],
+        "deposits 3": [each.hex() for each in told.again.sealed],
     }
     told = Story(sealed)
     ledger_id, inquired = told.world.ledger.ledger_id, told.inquired.index
@@ -575,6 +605,7 @@ FILES: Final = {
     "identity.json": make_identity,
     "order.json": make_order,
     "submission.json": make_submission,
+    "redeposit.json": make_redeposit,
     "subject.json": make_subject,
     "consent.json": make_consent,
     "history.json": make_history,

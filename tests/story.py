@@ -26,6 +26,7 @@ from tradeline_ledger.consent import (
     consent_id,
     status_message,
 )
+from tradeline_ledger.custody_record import CustodyRow
 from tradeline_ledger.deposit import Attachment, make_deposits, sealed_hash, share_root
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.event import Event, References, bind, encode_event, report_from_json
@@ -55,6 +56,8 @@ SEALED: Final = Path(__file__).parents[1] / "docs/vectors/sealed.json"
 TODAY: Final = "2026-09-21"
 WHO: Final = 7
 """The made-up person whom the story is about."""
+ERASED: Final = 1
+"""Position of the loan's event that is erased."""
 SUBJECT_KEY: Final = SigningKey(seed("subject", WHO))
 ONE_TIME: Final = PrivateKey.generate(b"".join(seed("one-time", part) for part in range(3)))
 SALT: Final = seed("salt", "story")
@@ -124,6 +127,17 @@ JUDGED: Final[list[dict[str, Any]]] = [
 
 
 @dataclass(frozen=True)
+class Dealt:
+    """The keys of a batch, shared out to the committee."""
+
+    coefficients: bytes
+    shares: tuple[bytes, ...]
+    """By committee position."""
+    deposits: tuple[Deposit, ...]
+    sealed: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
 class Filed:
     """One batch with everything that only its contributor knows."""
 
@@ -131,8 +145,7 @@ class Filed:
     events: tuple[Event, ...]
     encoded: tuple[bytes, ...]
     keys: tuple[bytes, ...]
-    coefficients: bytes
-    shares: tuple[bytes, ...]
+    dealt: Dealt
     batch: Batch
     attachment: Attachment
 
@@ -158,7 +171,7 @@ class Story:
         self.terms = self._terms()
         self.consent_id = consent_id(encode(self.terms))
         self.consent = self._post(1, Kind.CONSENT, self._consent())
-        target = EventId(self.submissions[0].index, 1)
+        target = EventId(self.submissions[0].index, ERASED)
         self.erase = self._post(1, Kind.MARK, self._mark(target, MarkKind.ERASE, None))
         self.change = self._change()
         self.key = self._post(2, Kind.KEY, self._key())
@@ -169,6 +182,12 @@ class Story:
         self.common = self._common()
         target = EventId(self.submissions[1].index, 0)
         self.retain = self._post(4, Kind.MARK, self._mark(target, MarkKind.RETAIN, 24_400))
+        said = (CustodyRow(self.submissions[0].index, 0, 0),)
+        self.custody = self._post(4, Kind.CUSTODY, encode(said), feed=0)
+        self.again = self._deal_again()
+        deposits = self.again.deposits
+        self.redeal = self.world.redeposit(1, self.submissions[0].index, deposits, (1, 3, 4))
+        self.redeposit = self._post(1, Kind.REDEPOSIT, encode(self.redeal))
         rows = (ReleasedRow(self.inquired.index, 3, common_hash(encode(self.common))),)
         self.released = self._post(3, Kind.RELEASED, encode(rows), feed=0)
         self.refused = self._post(2, Kind.INQUIRY, encode(self.inquiry))
@@ -202,24 +221,34 @@ class Story:
         tags: list[bytes],
         months: list[int],
     ) -> Filed:
-        world = self.world
-        ledger_id, epoch = world.ledger.ledger_id, world.registry.epoch
+        ledger_id, epoch = self.world.ledger.ledger_id, self.world.registry.epoch
         bodies, hashes = seal_bodies(b"".join(keys), encoded, ledger_id, member, tags)
+        headers = encode_headers(tags, months, hashes)
+        rows = [headers[i : i + HEADER_BYTES] for i in range(0, len(headers), HEADER_BYTES)]
+        root = root_of([leaf_hash(row) for row in rows])
         coefficients = b"".join(
             seed("story polynomial", number, i) for i in range(len(keys) * (epoch.threshold - 1))
         )
+        dealt = self._deal(number, member, keys, coefficients, root)
+        batch = make_batch(epoch.epoch, tags, months, hashes, dealt.deposits)
+        attachment = Attachment(tuple(bodies), dealt.sealed)
+        return Filed(member, events, encoded, keys, dealt, batch, attachment)
+
+    def _deal(
+        self, number: int, member: int, keys: Sequence[bytes], coefficients: bytes, root: bytes
+    ) -> Dealt:
+        """Share `keys` out to the committee; `root` is the batch's, `number` that of the pin."""
+        world, epoch = self.world, self.world.registry.epoch
         shares = split(b"".join(keys), epoch.threshold, len(epoch.committee), coefficients)
-        headers = encode_headers(tags, months, hashes)
-        rows = [headers[i : i + HEADER_BYTES] for i in range(0, len(headers), HEADER_BYTES)]
         committee = [world.institution(each.member) for each in epoch.committee]
         if self._sealed is None:
             deposits, sealed = make_deposits(
                 shares,
                 [(each.id, each.hpke.public.encoded) for each in committee],
-                ledger_id=ledger_id,
+                ledger_id=world.ledger.ledger_id,
                 member=member,
                 epoch=epoch.epoch,
-                events_root=root_of([leaf_hash(row) for row in rows]),
+                events_root=root,
             )
         else:
             sealed = [bytes.fromhex(each) for each in self._sealed[f"deposits {number}"]]
@@ -227,9 +256,18 @@ class Story:
                 Deposit(sealed_hash(each), share_root(own))
                 for each, own in zip(sealed, shares, strict=True)
             ]
-        batch = make_batch(epoch.epoch, tags, months, hashes, deposits)
-        attachment = Attachment(tuple(bodies), tuple(sealed))
-        return Filed(member, events, encoded, keys, coefficients, tuple(shares), batch, attachment)
+        return Dealt(coefficients, tuple(shares), tuple(deposits), tuple(sealed))
+
+    def _deal_again(self) -> Dealt:
+        """Deal the loan's keys again: nothing for the event that is erased."""
+        batch, threshold = self.loan.batch, self.world.registry.epoch.threshold
+        keys = [key if i != ERASED else bytes(32) for i, key in enumerate(self.loan.keys)]
+        coefficients = b"".join(
+            bytes(32) if i == ERASED else seed("story polynomial", 3, degree, i)
+            for degree in range(threshold - 1)
+            for i in range(len(keys))
+        )
+        return self._deal(3, self.loan.member, keys, coefficients, batch.events_root)
 
     def _submit(self, filed: Filed) -> Placed:
         receipts = self.world.receipts(filed.member, filed.batch)
@@ -307,7 +345,7 @@ class Story:
                 ids.setdefault(row, []).append(event)
         own = (EventId(self.inquired.index, 0), inquiry_header(self.inquiry))
         ids[1, self.inquiry.tag] = [own]
-        erased = EventId(loan.index, 1)
+        erased = EventId(loan.index, ERASED)
         rows = []
         for (member, tag), events in sorted(ids.items()):
             marks = [(erased, self.erase.index)] if erased in [each[0] for each in events] else []

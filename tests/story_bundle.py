@@ -65,7 +65,7 @@ def payload(told: Story, validator: int) -> tuple[EntryShares, ...]:
     assert place is not None
     rows = []
     for placed, filed in zip(told.submissions, (told.loan, told.judged), strict=True):
-        own = filed.shares[place]
+        own = filed.dealt.shares[place]
         shares = [own[at : at + 32] for at in range(0, len(own), 32)]
         hashes = [leaf_hash(share) for share in shares]
         given = tuple(

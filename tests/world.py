@@ -39,6 +39,7 @@ from tradeline_ledger.hpke import PrivateKey
 from tradeline_ledger.identifier import IdType, SubjectId, parse_identifier, resident_id
 from tradeline_ledger.inquiry import Inquiry, key_hash
 from tradeline_ledger.merkle import leaf_hash, root_of
+from tradeline_ledger.redeposit import Redeposit, redeposit_hash
 from tradeline_ledger.registry import (
     CommitteeMember,
     EpochRecord,
@@ -62,8 +63,10 @@ from tradeline_ledger.statement import (
 from tradeline_ledger.submission import (
     HEADER_BYTES,
     Batch,
+    Deposit,
     Receipt,
     Submission,
+    decode_submission,
     encode_headers,
     encode_submission,
     make_batch,
@@ -256,6 +259,24 @@ class World:
         self._commit(executed)
         return executed
 
+    def open_epoch(self, *members: int, later_ms: int = 0) -> EpochRecord:
+        """Put a committee of `members` in force from the next height on."""
+        self.time_ms += later_ms
+        record = EpochRecord(
+            epoch=len(self.registry.epochs),
+            from_height=self.head.height + 1,
+            from_ms=self.time_ms,
+            suite=1,
+            validators=self.registry.epoch.validators,
+            committee=tuple(
+                CommitteeMember(number, self.institution(number).hpke.public.key_id)
+                for number in members
+            ),
+        )
+        self.registry = Registry(self.registry.members, (*self.registry.epochs, record))
+        self.rows[state.epoch_key(record.epoch)] = encode(record)
+        return record
+
     def _commit(self, executed: Executed) -> None:
         for placed in executed.placed:
             assert placed.applied.signed is not None
@@ -351,16 +372,65 @@ class World:
     ) -> tuple[Receipt, ...]:
         """Return receipts of custody for `batch`."""
         until = self.time_ms + 60 * MINUTE_MS if expires_ms is None else expires_ms
-        return tuple(
-            sign_receipt(
-                self.institution(number).node,
-                self.ledger.ledger_id,
-                validator=number,
-                member=member,
-                batch=batch.hash(self.ledger.ledger_id, member),
-                expires_ms=until,
-            )
-            for number in validators
+        named = batch.hash(self.ledger.ledger_id, member)
+        return tuple(self._receipt(each, member, named, until) for each in validators)
+
+    def deal_again(
+        self,
+        member: int,
+        index: int,
+        *,
+        salt: object = 0,
+        dealer: object = 0,
+        erased: tuple[int, ...] = (),
+    ) -> tuple[tuple[Deposit, ...], list[bytes]]:
+        """Return deposits, and sealed ones, of the batch that `batch` made under `salt`."""
+        record = self.registry.epoch
+        batch = decode_submission(self.contents[index]).batch
+        keys = b"".join(
+            bytes(32) if i in erased else seed("key", member, salt, i) for i in range(batch.count)
+        )
+        random = b"".join(
+            bytes(32) if i in erased else seed("again", member, dealer, i, degree)
+            for degree in range(record.threshold - 1)
+            for i in range(batch.count)
+        )
+        committee = [self.institution(each.member) for each in record.committee]
+        dealt, sealed = make_deposits(
+            split(keys, record.threshold, len(committee), random),
+            [(each.id, each.hpke.public.encoded) for each in committee],
+            ledger_id=self.ledger.ledger_id,
+            member=member,
+            epoch=record.epoch,
+            events_root=batch.events_root,
+        )
+        return tuple(dealt), sealed
+
+    def redeposit(
+        self,
+        member: int,
+        index: int,
+        deposits: tuple[Deposit, ...],
+        validators: tuple[int, ...] = (1, 2, 3),
+        *,
+        epoch: int | None = None,
+        expires_ms: int | None = None,
+    ) -> Redeposit:
+        """Return a re-deposit with receipts of `validators`."""
+        number = self.registry.epoch.epoch if epoch is None else epoch
+        named = redeposit_hash(self.ledger.ledger_id, member, index, number, deposits)
+        until = self.time_ms + 60 * MINUTE_MS if expires_ms is None else expires_ms
+        receipts = tuple(self._receipt(each, member, named, until) for each in validators)
+        return Redeposit(index, number, deposits, receipts)
+
+    def _receipt(self, validator: int, member: int, named: bytes, expires_ms: int) -> Receipt:
+        return sign_receipt(
+            self.institution(validator).node,
+            self.ledger.ledger_id,
+            validator=validator,
+            member=member,
+            batch=named,
+            expires_ms=expires_ms,
         )
 
     def submission(

@@ -108,6 +108,21 @@ class Outcome(enum.IntEnum):
     KEY_WITHOUT_EFFECT = 470
     KEY_TOO_MANY = 471
 
+    CUSTODY_TARGET_UNKNOWN = 560
+    CUSTODY_EPOCH_WRONG = 561
+    CUSTODY_WITHOUT_DEPOSIT = 562
+    CUSTODY_RECEIPT_GIVEN = 563
+    CUSTODY_LATE = 564
+    CUSTODY_TWICE = 565
+
+    REDEPOSIT_TARGET_UNKNOWN = 580
+    REDEPOSIT_NOT_OWN = 581
+    REDEPOSIT_ERASED = 582
+    REDEPOSIT_EPOCH_WRONG = 583
+    REDEPOSIT_DEPOSITS_WRONG = 584
+    REDEPOSIT_RECEIPTS_TOO_FEW = 585
+    REDEPOSIT_DUPLICATE = 586
+
     @property
     def accepted(self) -> bool:
         """Whether the entry took effect."""
@@ -362,5 +377,50 @@ ADVICE: Final[dict[Outcome, Advice]] = {
     Outcome.KEY_TOO_MANY: Advice(
         "The member would have too many feeds, or has changed its keys too often.",
         "End feeds that are not needed; 256 feeds at a time and 1,024 key changes are the limits.",
+    ),
+    Outcome.CUSTODY_TARGET_UNKNOWN: Advice(
+        "A custody record names something that is no accepted submission.", "Check the node."
+    ),
+    Outcome.CUSTODY_EPOCH_WRONG: Advice(
+        "The deposits in force are of another epoch than the record says.",
+        "Nothing to do: what the record was about is not in force any more.",
+    ),
+    Outcome.CUSTODY_WITHOUT_DEPOSIT: Advice(
+        "The poster has no deposit there: it is not in the committee of that epoch.",
+        "Check the node.",
+    ),
+    Outcome.CUSTODY_RECEIPT_GIVEN: Advice(
+        "The poster's receipt of custody stands on the ledger already.", "Nothing to do."
+    ),
+    Outcome.CUSTODY_LATE: Advice(
+        "The deposits were placed a day of block time ago, or longer.",
+        "Nothing to do; find out why the attachment came so late.",
+    ),
+    Outcome.CUSTODY_TWICE: Advice(
+        "The poster said of these deposits before what it found.", "Nothing to do."
+    ),
+    Outcome.REDEPOSIT_TARGET_UNKNOWN: Advice(
+        "No accepted submission stands at that index.", "Name the log index of the submission."
+    ),
+    Outcome.REDEPOSIT_NOT_OWN: Advice(
+        "The submission is another member's.", "Only the member that submitted deposits again."
+    ),
+    Outcome.REDEPOSIT_ERASED: Advice(
+        "Every event of the submission is erased.", "Nothing to do: there is no key left to deal."
+    ),
+    Outcome.REDEPOSIT_EPOCH_WRONG: Advice(
+        "The deposits are for an epoch that is not in force.",
+        "Deposit for today's committee: run `tradeline redeposit` again.",
+    ),
+    Outcome.REDEPOSIT_DEPOSITS_WRONG: Advice(
+        "There is not one deposit for each committee member.",
+        "Deposit again: run `tradeline redeposit`.",
+    ),
+    Outcome.REDEPOSIT_RECEIPTS_TOO_FEW: Advice(
+        "Fewer receipts of custody count than the threshold demands.",
+        "Collect fresh receipts of the committee in force: run `tradeline redeposit` again.",
+    ),
+    Outcome.REDEPOSIT_DUPLICATE: Advice(
+        "These deposits were accepted before.", "Deal the keys with fresh polynomials."
     ),
 }

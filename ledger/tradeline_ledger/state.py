@@ -9,6 +9,7 @@ letters are taken here; what a node derives for itself (tree nodes, indexes) use
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from tradeline_ledger.consent import TERMS, Terms
@@ -45,6 +46,26 @@ class SubmissionState(Record, frozen=True):
     epoch: U32
     count: U32
     batch_hash: B32
+    time_ms: U64
+    """Block time."""
+    holders: U16
+    """Whose receipts counted: bit p for committee position p."""
+
+
+class RedepositState(Record, frozen=True):
+    """An accepted re-deposit, by log index."""
+
+    submission: U64
+    """Log index of the submission."""
+    epoch: U32
+    hash: B32
+    """`redeposit_hash`."""
+    time_ms: U64
+    """Block time."""
+    holders: U16
+    """As of a submission."""
+    before: U64 | None
+    """Log index of the re-deposit of the same submission before this one."""
 
 
 class MarkState(Record, frozen=True):
@@ -116,10 +137,26 @@ class HeadState(Record, frozen=True):
     """Leaf hash of the last block leaf."""
 
 
+@dataclass(frozen=True, slots=True)
+class Deposits:
+    """The deposits of a submission that were in force at some log size."""
+
+    placed: int
+    """Log index of the submission or re-deposit that placed them."""
+    epoch: int
+    hash: bytes
+    """`batch_hash` or `redeposit_hash`: what custody knows them by."""
+    time_ms: int
+    """Time of the block that placed them."""
+    holders: int
+    """Whose receipts counted: bit p for committee position p."""
+
+
 FEED: Final[Codec[FeedState]] = Codec(FeedState, "feed state", _ROW_BYTES_MAX)
 SUBMISSION: Final[Codec[SubmissionState]] = Codec(
     SubmissionState, "submission state", _ROW_BYTES_MAX
 )
+REDEPOSIT: Final[Codec[RedepositState]] = Codec(RedepositState, "redeposit state", _ROW_BYTES_MAX)
 MARK: Final[Codec[MarkState]] = Codec(MarkState, "mark state", _ROW_BYTES_MAX)
 CONSENT: Final[Codec[ConsentState]] = Codec(ConsentState, "consent state", _ROW_BYTES_MAX)
 INQUIRY: Final[Codec[InquiryState]] = Codec(InquiryState, "inquiry state", _ROW_BYTES_MAX)
@@ -130,6 +167,7 @@ MEMBER_PREFIX: Final = b"G"
 EPOCH_PREFIX: Final = b"O"
 CONSENT_PREFIX: Final = b"C"
 SUBMISSION_PREFIX: Final = b"S"
+REDEPOSIT_PREFIX: Final = b"E"
 MARK_PREFIX: Final = b"M"
 INQUIRY_PREFIX: Final = b"I"
 FEED_PREFIX: Final = b"F"
@@ -169,6 +207,37 @@ def read_consent(view: View, consent_id: bytes) -> tuple[ConsentState, Terms] | 
         raise DamagedError(f"terms of consent {consent_id.hex()} are damaged: {error}") from error
 
 
+def deposits_at(view: View, index: int, size: int) -> Deposits | None:
+    """
+    Return the deposits of the submission at `index` in force after `size` leaves: the last.
+
+    None if no accepted submission stands there below that size.
+
+    Raises:
+        DamagedError: a row does not decode.
+    """
+    submission = read(view, SUBMISSION, submission_key(index))
+    if submission is None or index >= size:
+        return None
+    placed = count(view, latest_key(index)) or None
+    while placed is not None:
+        row = read(view, REDEPOSIT, redeposit_key(placed))
+        if row is None:
+            raise DamagedError(f"the state row of re-deposit {placed} is missing")
+        if placed < size:
+            return Deposits(placed, row.epoch, row.hash, row.time_ms, row.holders)
+        placed = row.before
+    return Deposits(
+        index, submission.epoch, submission.batch_hash, submission.time_ms, submission.holders
+    )
+
+
+def said_bad(view: View, placed: int, validator: int) -> bool:
+    """Return whether a committee member posted that its deposit of those placed there is bad."""
+    value = view.get(custody_key(placed, validator))
+    return value is not None and not int.from_bytes(value, "big") & 1
+
+
 def count(view: View, key: bytes) -> int:
     """Return the counter under `key`, 0 if there is none."""
     return int.from_bytes(view.get(key) or b"", "big")
@@ -192,6 +261,26 @@ def submission_key(index: int) -> bytes:
 def batch_key(batch_hash: bytes) -> bytes:
     """Return the key of the log index at which a batch was accepted, a counter row."""
     return b"B" + batch_hash
+
+
+def redeposit_key(index: int) -> bytes:
+    """Return the key of a `RedepositState`."""
+    return REDEPOSIT_PREFIX + _u64(index)
+
+
+def latest_key(index: int) -> bytes:
+    """Return the key of the log index of the last re-deposit of a submission, a counter row."""
+    return b"L" + _u64(index)
+
+
+def erased_key(index: int) -> bytes:
+    """Return the key of the count of erased events of a submission."""
+    return b"V" + _u64(index)
+
+
+def custody_key(placed: int, validator: int) -> bytes:
+    """Return the key of what a committee member said of deposits: record's index * 2 + ok."""
+    return b"Q" + _u64(placed) + _u32(validator)
 
 
 def mark_key(index: int, position: int) -> bytes:

@@ -60,6 +60,8 @@ KINDS_IMPLEMENTED: Final = frozenset(
         Kind.RELEASED,
         Kind.MARK,
         Kind.KEY,
+        Kind.CUSTODY,
+        Kind.REDEPOSIT,
     }
 )
 """The other kinds have their numbers and are refused as reserved."""

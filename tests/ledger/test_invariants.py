@@ -365,7 +365,10 @@ def test_8_nothing_by_one_member_changes_what_is_anothers() -> None:
         DESK, world.institution(3).feed_key(DESK).sign("consent", encode(terms))
     )
     batch = world.batch(1, [(world.tag(1, 1, 2026), 24_400, b"event")], "copied")[0]
+    dealt, _ = world.deal_again(1, index, dealer=3)
+    again = world.redeposit(1, index, dealt)
     attempts: list[bytes] = [
+        world.entry(3, Kind.REDEPOSIT, encode(again)),
         *(
             world.entry(3, Kind.STATUS, encode(Status(identity, change, 1, None)))
             for change in Change

@@ -28,6 +28,7 @@ from tradeline_ledger.consent import (
     consent_id,
     status_message,
 )
+from tradeline_ledger.custody_record import CustodyRow
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.history import EventId
 from tradeline_ledger.key import Replaced
@@ -37,7 +38,7 @@ from tradeline_ledger.registry import Feed
 from tradeline_ledger.release import ReleasedRow
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import Kind, kinds_of
-from tradeline_ledger.submission import Batch, encode_submission
+from tradeline_ledger.submission import Batch, Deposit, encode_submission
 
 Repair = Callable[[Any], object]
 Rung = tuple[Outcome, Repair]
@@ -546,6 +547,122 @@ KEY: Final[list[Rung]] = [
 ]
 
 
+# Custody records
+
+
+class CustodyDraft(Draft):
+    rows: tuple[CustodyRow, ...] = ()
+
+    def encoded(self, _: Draft) -> bytes:
+        return encode(self.rows)
+
+
+def custody() -> Draft:
+    world = make_world()
+    world.block(world.submission(1, one_batch(world, "late")))
+    world.time_ms += DAY_MS
+    for salt in ("said", "open"):
+        world.block(world.submission(1, one_batch(world, salt)))
+    node = Replaced(world.institution(5).node.public, None, None, None, None)
+    world.block(world.entry(2, Kind.KEY, key_content(world, 5, 0, replaced=node)))
+    once = encode((CustodyRow(submitted(world)[1], 0, 0),))
+    world.block(world.entry(4, Kind.CUSTODY, once, feed=0))
+    draft = CustodyDraft(world, 5, kind=Kind.REDEPOSIT, content=lambda _: b"", feed=0)
+    draft.content = draft.encoded
+    return draft
+
+
+def submitted(world: World) -> list[int]:
+    """Return the log indexes of the accepted submissions."""
+    return [int.from_bytes(key[1:], "big") for key in sorted(world.rows) if key[:1] == b"S"]
+
+
+def held(*places: int | None, epoch: int = 0) -> Repair:
+    """Return a repair that names submissions by their place, None for one that is none."""
+
+    def repair(draft: CustodyDraft) -> None:
+        indexes = submitted(draft.world)
+        draft.rows = tuple(
+            CustodyRow(0 if place is None else indexes[place], epoch, 1) for place in places
+        )
+
+    return repair
+
+
+CUSTODY: Final[list[Rung]] = [
+    (Outcome.KIND_NOT_ALLOWED, put(kind=Kind.CUSTODY)),
+    (Outcome.CONTENT_MALFORMED, held(None, 0, 1, epoch=1)),
+    (Outcome.CUSTODY_TARGET_UNKNOWN, held(0, 1, epoch=1)),
+    (Outcome.CUSTODY_EPOCH_WRONG, held(0, 1)),
+    (Outcome.CUSTODY_WITHOUT_DEPOSIT, put(member=3)),
+    (Outcome.CUSTODY_RECEIPT_GIVEN, put(member=4)),
+    (Outcome.CUSTODY_LATE, held(1, 2)),
+    (Outcome.CUSTODY_TWICE, held(2)),
+    (Outcome.ACCEPTED, done),
+]
+
+
+# Re-deposits
+
+
+class RedepositDraft(Draft):
+    dealt: tuple[Deposit, ...]
+    target = 0
+    epoch = 0
+    deposits = 3
+    validators: tuple[int, ...] = (1, 2)
+
+    def encoded(self, _: Draft) -> bytes:
+        dealt = self.dealt[: self.deposits]
+        content = self.world.redeposit(
+            1, self.target, dealt, self.validators, epoch=self.epoch, expires_ms=2**53
+        )
+        return encode(content)
+
+
+def redeposit() -> Draft:
+    world = make_world()
+    for salt in ("erased", "live"):
+        world.block(world.submission(1, one_batch(world, salt)))
+    erased, live = submitted(world)
+    order = encode(Mark(EventId(erased, 0), 1, None, 1))
+    world.block(world.entry(1, Kind.MARK, order))
+    world.open_epoch(1, 2, 3, 4)
+    dealt, _ = world.deal_again(1, live, salt="live")
+    before = encode(world.redeposit(1, live, dealt))
+    applied = world.block(world.entry(1, Kind.REDEPOSIT, before)).placed[0].applied
+    assert applied.outcome is Outcome.ACCEPTED, applied
+    draft = RedepositDraft(
+        world, 5, kind=Kind.REDEPOSIT, content=lambda _: b"", feed=BULK, after_content=b"\x00"
+    )
+    draft.content, draft.dealt = draft.encoded, dealt
+    return draft
+
+
+def deal_anew(draft: RedepositDraft) -> None:
+    draft.dealt = draft.world.deal_again(1, draft.target, salt="live", dealer=2)[0]
+
+
+def redeposits(place: int) -> Repair:
+    """Return a repair that aims at one of the submissions."""
+    return lambda draft: put(target=submitted(draft.world)[place])(draft)
+
+
+REDEPOSIT: Final[list[Rung]] = [
+    (Outcome.KIND_NOT_ALLOWED, put(feed=DESK)),
+    (Outcome.CONTENT_MALFORMED, put(after_content=b"")),
+    (Outcome.ROLE_MISSING, put(member=3)),
+    (Outcome.REDEPOSIT_TARGET_UNKNOWN, redeposits(0)),
+    (Outcome.REDEPOSIT_NOT_OWN, put(member=1)),
+    (Outcome.REDEPOSIT_ERASED, redeposits(1)),
+    (Outcome.REDEPOSIT_EPOCH_WRONG, put(epoch=1)),
+    (Outcome.REDEPOSIT_DEPOSITS_WRONG, put(deposits=4)),
+    (Outcome.REDEPOSIT_RECEIPTS_TOO_FEW, put(validators=(1, 2, 3))),
+    (Outcome.REDEPOSIT_DUPLICATE, deal_anew),
+    (Outcome.ACCEPTED, done),
+]
+
+
 LADDERS: Final[dict[str, tuple[Callable[[], Draft], list[Rung]]]] = {
     "submission": (submission, SUBMISSION),
     "consent": (consent, CONSENT),
@@ -554,6 +671,8 @@ LADDERS: Final[dict[str, tuple[Callable[[], Draft], list[Rung]]]] = {
     "released": (released, RELEASED),
     "mark": (mark, MARK),
     "key": (key, KEY),
+    "custody": (custody, CUSTODY),
+    "redeposit": (redeposit, REDEPOSIT),
 }
 
 

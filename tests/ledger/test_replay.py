@@ -106,7 +106,7 @@ def refuse(number: int, leaves: Sequence[bytes], contents: Sequence[bytes], matc
     assert (taken.rows, taken.leaves, taken.head) == before
 
 
-NUMBERS: Final = range(12)
+NUMBERS: Final = range(14)
 
 
 def test_replay_equals_execution() -> None:

@@ -94,7 +94,8 @@ def test_what_is_refused_is_refused(vector: dict[str, Any]) -> None:
 def test_what_was_sealed_opens() -> None:
     told, sealed = story(), json.loads((FOLDER / "sealed.json").read_text("utf-8"))
     ledger_id, inquiry = told.world.ledger.ledger_id, told.inquired.index
-    for number, filed in ((1, told.loan), (2, told.judged)):
+    dealt = (told.loan, told.loan.dealt), (told.judged, told.judged.dealt), (told.loan, told.again)
+    for number, (filed, shared) in enumerate(dealt, 1):
         batch = filed.batch
         for place, each in enumerate(sealed[f"deposits {number}"]):
             private = told.institution(place + 1).hpke
@@ -106,9 +107,9 @@ def test_what_was_sealed_opens() -> None:
                 key_id=private.public.key_id,
                 events_root=batch.events_root,
             )
-            deposit = batch.deposits[place]
+            deposit = shared.deposits[place]
             shares = open_deposit(private, bytes.fromhex(each), info, deposit, batch.count)
-            assert shares == filed.shares[place]
+            assert shares == shared.shares[place]
     private = told.institution(1).hpke
     info = request_info(ledger_id, inquiry, 1, private.public.key_id)
     request = open_sealed(private, bytes.fromhex(sealed["release request to 1"]), info)
@@ -135,7 +136,7 @@ def test_the_bundle_holds() -> None:
     standings = [event.standing.value for event in facts.events]
     assert standings == ["present", "erased", "present", "present", "present"]
     policy = decode_policy(value("publishing.json", "policy").encode())
-    assert verify_checkpoint(decoded.checkpoint.encode(), policy).checkpoint.size == log.size + 14
+    assert verify_checkpoint(decoded.checkpoint.encode(), policy).checkpoint.size == log.size + 18
 
 
 # SECOND IMPLEMENTATION
@@ -263,9 +264,15 @@ def times(left: int, right: int) -> int:
 
 
 def test_a_second_implementation_combines_the_shares() -> None:
+    keys = [value("submission.json", f"event {position}: K") for position in range(3)]
+    combine_all("submission.json", "shares", keys)
+    erased = [keys[0], bytes(32).hex(), keys[2]]
+    combine_all("redeposit.json", "shares, zero where erased", erased)
+
+
+def combine_all(file: str, what: str, keys: list[str]) -> None:
     shares = [
-        bytes.fromhex(value("submission.json", f"committee position {place}: shares"))
-        for place in range(4)
+        bytes.fromhex(value(file, f"committee position {place}: {what}")) for place in range(4)
     ]
     inverse = {a: b for a in range(1, 256) for b in range(1, 256) if times(a, b) == 1}
     for chosen in ([0, 1, 2], [1, 2, 3], [0, 2, 3]):
@@ -279,8 +286,7 @@ def test_a_second_implementation_combines_the_shares() -> None:
             share = bytes(times(weight, byte) for byte in shares[place])
             secret = bytes(a ^ b for a, b in zip(secret, share, strict=True))
         for position in range(3):
-            key = value("submission.json", f"event {position}: K")
-            assert secret[32 * position : 32 * position + 32].hex() == key
+            assert secret[32 * position : 32 * position + 32].hex() == keys[position]
 
 
 def test_a_second_implementation_reads_the_note() -> None:

@@ -29,9 +29,11 @@ from tradeline_ledger.statement import (
 from tradeline_ledger.submission import Submission, decode_submission
 from tradeline_ledger.transition import (
     consent_rules,
+    custody_rules,
     inquiry_rules,
     key_rules,
     mark_rules,
+    redeposit_rules,
     released_rules,
     status_rules,
     submission_rules,
@@ -52,13 +54,15 @@ _RULES: Final[dict[Kind, Callable[[View, Signed, Context], Ruling]]] = {
     Kind.RELEASED: released_rules.rule,
     Kind.MARK: mark_rules.rule,
     Kind.KEY: key_rules.rule,
+    Kind.CUSTODY: custody_rules.rule,
+    Kind.REDEPOSIT: redeposit_rules.rule,
 }
 ROLES: Final = {
     Kind.SUBMISSION: Role.CONTRIBUTOR,
     Kind.CONSENT: Role.READER,
     Kind.INQUIRY: Role.READER,
-    Kind.RELEASED: Role.VALIDATOR,
     Kind.MARK: Role.CONTRIBUTOR,
+    Kind.REDEPOSIT: Role.CONTRIBUTOR,
 }
 """Role that a kind demands; the others ask who the poster is in their own rules."""
 

@@ -43,7 +43,11 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     after = _after(before, mark)
     if before.erased or after == before:
         return Ruling(Outcome.MARK_WITHOUT_EFFECT)
-    return Ruling(Outcome.ACCEPTED, ((key, encode(after)),), mark=mark)
+    writes = [(key, encode(after))]
+    if after.erased:
+        erased = state.erased_key(mark.target.index)
+        writes.append((erased, state.counter(state.count(view, erased) + 1)))
+    return Ruling(Outcome.ACCEPTED, tuple(writes), mark=mark)
 
 
 def _value_fits(mark: Mark) -> bool:

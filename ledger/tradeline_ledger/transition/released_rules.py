@@ -26,6 +26,9 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     inquiries = [row.inquiry for row in rows]
     if not 0 < len(rows) <= RELEASED_ROWS_MAX or inquiries != sorted(set(inquiries)):
         raise MalformedError(f"a released record has 1 to {RELEASED_ROWS_MAX} ascending rows")
+    # The committees of earlier epochs serve on, also where they order no more.
+    if all(epoch.position(signed.member.id) is None for epoch in context.registry.epochs):
+        return Ruling(Outcome.ROLE_MISSING)
     for inquiry in inquiries:
         if view.get(state.inquiry_key(inquiry)) is None:
             return Ruling(Outcome.RELEASED_INQUIRY_UNKNOWN)

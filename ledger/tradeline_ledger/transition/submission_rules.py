@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
-from tradeline_ledger.errors import SignatureError
 from tradeline_ledger.outcome import Outcome
-from tradeline_ledger.submission import verify_receipt
 from tradeline_ledger.transition.context import Ruling
+from tradeline_ledger.transition.receipts import holders
 
 if TYPE_CHECKING:
     from tradeline_ledger.registry import EpochRecord
     from tradeline_ledger.state import View
-    from tradeline_ledger.submission import Receipt
     from tradeline_ledger.transition.context import Context, Signed
 
 
@@ -29,14 +27,12 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     if len(batch.deposits) != len(epoch.committee):
         return Ruling(Outcome.DEPOSITS_WRONG)
     batch_hash = batch.hash(context.ledger.ledger_id, member)
-    counting = sum(
-        _counts(each, batch_hash, epoch, signed, context) for each in submission.receipts
-    )
-    if counting < epoch.threshold:
+    held = holders(submission.receipts, batch_hash, epoch, signed, context)
+    if held.bit_count() < epoch.threshold:
         return Ruling(Outcome.RECEIPTS_TOO_FEW)
     if view.get(state.batch_key(batch_hash)) is not None:
         return Ruling(Outcome.BATCH_DUPLICATE)
-    row = state.SubmissionState(member, batch.epoch, batch.count, batch_hash)
+    row = state.SubmissionState(member, batch.epoch, batch.count, batch_hash, context.time_ms, held)
     return Ruling(
         Outcome.ACCEPTED,
         (
@@ -55,20 +51,3 @@ def _epoch(number: int, context: Context) -> EpochRecord | None:
     if number == epochs[-1].epoch - 1 and context.time_ms < overlap_until:
         return epochs[number]
     return None
-
-
-def _counts(
-    receipt: Receipt, batch_hash: bytes, epoch: EpochRecord, signed: Signed, context: Context
-) -> bool:
-    if context.time_ms > receipt.expires_ms or epoch.position(receipt.validator) is None:
-        return False
-    validator = context.registry.member(receipt.validator)
-    if validator is None or validator.node_key is None:
-        return False
-    try:
-        verify_receipt(
-            validator.node_key, context.ledger.ledger_id, signed.member.id, batch_hash, receipt
-        )
-    except SignatureError:
-        return False
-    return True
