@@ -1,0 +1,226 @@
+"""
+One simulated node: the real application, store and outbox on a simulated disk and network.
+
+What a process keeps in memory is lost when it ends; what is on its disk is there for the next one.
+`known` stands for the block store of its engine, which is durable.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from tests.simulation.disk import Disk, Fault, SimDatabase, SimHighWater
+
+from tradeline_node.application import Application
+from tradeline_node.engine import EngineStatus
+from tradeline_node.errors import BusyError, StoreDamagedError
+from tradeline_node.outbox import Outbox
+from tradeline_node.store import LedgerStore
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.simulation.oracle import Oracle
+
+    from tradeline_ledger.genesis import Ledger
+    from tradeline_ledger.transition import Applied
+    from tradeline_node.entry_memory import EntryMemory
+
+
+class SimStore(LedgerStore):
+    """A store that tells whether it had to build tables anew."""
+
+    rebuilds = 0
+
+    @classmethod
+    def on(cls, disk: Disk, ledger: Ledger) -> SimStore:
+        store = cls(SimDatabase(disk), ledger, read_only=False)
+        store._begin()
+        store._check_high_water(SimHighWater(disk))
+        return store
+
+    def rebuild_index(self) -> None:
+        self.rebuilds += 1
+        raise StoreDamagedError("simulated: tables are not of one block")
+
+
+class SimEngine:
+    """The `OrderingEngine` that a replica's outbox speaks to: its pool of waiting entries."""
+
+    def __init__(self, replica: Replica, gossip: Callable[[Replica, bytes], None]) -> None:
+        self._replica, self._gossip = replica, gossip
+
+    @property
+    def height(self) -> int:
+        return self._replica.store.engine_height
+
+    def submit(self, entry: bytes) -> Applied:
+        replica = self._replica
+        if replica.busy():
+            raise BusyError("simulated: too many entries wait")
+        digest = sha256(entry).digest()
+        applied = replica.pool.get(digest, (b"", None))[1]
+        if applied is None:
+            applied = replica.application.check(entry)
+            if applied.signed is None:
+                return applied
+            replica.pool[digest] = (entry, applied)
+        self._gossip(replica, entry)
+        return applied
+
+    def start(self) -> None:
+        raise AssertionError("the outbox starts no engine")
+
+    def stop(self) -> None:
+        raise AssertionError("the outbox stops no engine")
+
+    def status(self) -> EngineStatus:
+        return EngineStatus("simulated", self.height, True, None, len(self._replica.pool), 0)
+
+
+class Replica:
+    """One node and what it has on its disk; `application` is None while it is down."""
+
+    def __init__(
+        self,
+        member: int,
+        folder: Path,
+        ledger: Ledger,
+        oracle: Oracle,
+        *,
+        rng: random.Random,
+        memory: EntryMemory,
+        gossip: Callable[[Replica, bytes], None],
+        busy: float = 0.0,
+        lying: bool = False,
+        byzantine: str = "",
+    ) -> None:
+        self.member, self._ledger, self._oracle = member, ledger, oracle
+        self._folder, self._rng, self._memory, self._gossip = folder, rng, memory, gossip
+        self.disk = Disk(rng, lying=lying)
+        self.byzantine = byzantine
+        self.busy_chance = busy
+        self.known = 0
+        """Height up to which its engine has the decided blocks."""
+        self._durable = 0
+        """Height of the last commit that returned."""
+        self._lives = 0
+        self._application: Application | None = None
+        self._outbox: Outbox | None = None
+        self.pool: dict[bytes, tuple[bytes, Applied]] = {}
+
+    @property
+    def up(self) -> bool:
+        return self._application is not None
+
+    @property
+    def application(self) -> Application:
+        assert self._application is not None, f"node {self.member} is down"
+        return self._application
+
+    @property
+    def outbox(self) -> Outbox:
+        assert self._outbox is not None, f"node {self.member} is down"
+        return self._outbox
+
+    @property
+    def store(self) -> LedgerStore:
+        return self.application.store
+
+    @property
+    def height(self) -> int:
+        return self.store.engine_height
+
+    def busy(self) -> bool:
+        return self._rng.random() < self.busy_chance
+
+    def start(self) -> None:
+        """Start the processes on what is on the disk; a disk that lied is found out, and erased."""
+        assert not self.up, self.member
+        self.disk.fault = Fault.NONE
+        try:
+            store = SimStore.on(self.disk, self._ledger)
+        except StoreDamagedError as error:
+            self._oracle.demand(self.disk.lost, f"node {self.member} lost its store: {error}")
+            self._oracle.seen["lying disk"] += 1
+            self.wipe()
+            store = SimStore.on(self.disk, self._ledger)
+        self._oracle.demand(
+            self.disk.lost or store.engine_height >= self._durable,
+            f"node {self.member} had committed height {self._durable}, after the restart it is "
+            f"at {store.engine_height}",
+        )
+        mark = self.disk.mark()
+        self._oracle.demand(
+            mark is None or mark.size <= store.head.size,
+            f"node {self.member} does not see that it lost what it had committed",
+        )
+        self.disk.lost = False
+        self._durable = store.engine_height
+        self._application = Application(store)
+        self._application.memory = self._memory
+        self.pool = {}
+        engine = SimEngine(self, self._gossip)
+        path = self._folder / f"outbox-{self.member}-{self._lives}.sqlite"
+        self._outbox = Outbox(path, store, engine, resend_ms=0, memory=self._memory)
+        self._application.on_commit.append(self._outbox.notice)
+
+    def stop(self) -> None:
+        """End the processes at once; what they wrote stays in the cache of the machine."""
+        if self._application is not None:
+            self._application.store.close()
+            self.outbox.close()
+        self._application = self._outbox = None
+        self.pool = {}
+
+    def cut_power(self) -> None:
+        self._oracle.seen["power cut"] += 1
+        self.stop()
+        self.disk.cut_power()
+
+    def wipe(self) -> None:
+        """Lose the folder: store, outbox and the engine's blocks."""
+        self.stop()
+        self.disk.erase()
+        self._lives += 1
+        self._durable = self.known = 0
+        self._oracle.forget_node(self.member)
+
+    def receive(self, entry: bytes) -> None:
+        """Take an entry that a peer passed on."""
+        digest = sha256(entry).digest()
+        if digest not in self.pool:
+            applied = self.application.check(entry)
+            if applied.signed is not None:
+                self.pool[digest] = (entry, applied)
+
+    def waiting(self) -> list[bytes]:
+        return [entry for entry, _ in self.pool.values()]
+
+    def commit(self) -> None:
+        """Commit what was finalized; an error of the disk ends the process, as it must."""
+        height = self.store.engine_height
+        executed = self.application.commit()
+        self._oracle.demand(
+            not executed.dropped, f"block {self.height} holds entries that have no place"
+        )
+        assert self.store.engine_height > height, "a commit that did not advance"
+        self._settle()
+
+    def take_log(self, leaves: list[bytes], contents: list[bytes]) -> None:
+        """Replay one block of a peer's log."""
+        self.application.replay(leaves, contents)
+        self.known = max(self.known, self.height)
+        self._settle()
+
+    def _settle(self) -> None:
+        store = self.store
+        self._durable = store.engine_height
+        if not self.byzantine:
+            self._oracle.saw_root(store.head.size, store.root(store.head.size), self.member)
+        for digest, (entry, _) in list(self.pool.items()):
+            if not self.application.recheck(entry):
+                del self.pool[digest]
