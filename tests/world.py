@@ -105,6 +105,8 @@ class Institution:
     name: str
     roles: Role
     validator: bool = True
+    engine_port: int = 0
+    """Of its consensus engine; 0 where none is started."""
 
     @cached_property
     def root(self) -> SigningKey:
@@ -129,6 +131,10 @@ class Institution:
     @cached_property
     def peer(self) -> SigningKey:
         return SigningKey(seed("peer", self.id))
+
+    @property
+    def engine_peer(self) -> str:
+        return f"{peer_id(self.peer.public)}@127.0.0.1:{self.engine_port or 8000 + self.id}"
 
     @cached_property
     def hpke(self) -> PrivateKey:
@@ -165,7 +171,7 @@ class Institution:
             tag_key_hash=tag_key_hash(self.tag_key),
             endpoint=f"http://127.0.0.1:{7000 + self.id}" if own else "",
             tls_pin=None,
-            engine_peer=f"{peer_id(self.peer.public)}@127.0.0.1:{8000 + self.id}" if own else "",
+            engine_peer=self.engine_peer if own else "",
         )
 
 

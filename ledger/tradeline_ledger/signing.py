@@ -34,6 +34,10 @@ class SigningKey:
     def __repr__(self) -> str:
         return f"SigningKey(public={self.public.hex()})"
 
+    def export(self) -> bytes:
+        """Return seed and public key, 64 bytes, for the key file of a program that signs itself."""
+        return self._secret
+
     def sign(self, name: str, message: bytes) -> bytes:
         """Return `Sig(key, name, message)`, 64 bytes."""
         return self.sign_raw(label(name) + message)

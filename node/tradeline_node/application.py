@@ -149,16 +149,23 @@ class Application:
     # Blocks
 
     def prepare(
-        self, entries: Sequence[bytes], bytes_max: int, *, height: int, time_ms: int
+        self,
+        entries: Sequence[bytes],
+        bytes_max: int,
+        *,
+        height: int,
+        time_ms: int,
+        overhead_bytes: int = 0,
     ) -> list[bytes]:
         """
         Return the block that this replica proposes: each feed's entries in order.
 
-        Left out is what can't be placed, and what is beyond `bytes_max` of entries.
+        Left out is what can't be placed, and what is beyond `bytes_max` of entries, each counted
+        with `overhead_bytes` more than it has.
         """
         chosen: list[bytes] = []
         for entry in _feed_order(entries):
-            bytes_max -= len(entry)
+            bytes_max -= len(entry) + overhead_bytes
             if bytes_max < 0:
                 break
             chosen.append(entry)

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tradeline_ledger.statement import Entry, Statement
-    from tradeline_ledger.transition import Applied, Executed
-    from tradeline_node.engine import OrderingEngine
+    from tradeline_ledger.transition import Executed
+    from tradeline_node.engine import Admission, OrderingEngine
     from tradeline_node.entry_memory import EntryMemory
     from tradeline_node.store import LedgerStore
 
@@ -262,12 +262,12 @@ class Outbox:
         if entry is None or self._store.placed_at(queued.hash) is not None:
             self._arrived([queued.hash])
             return True
-        applied = self._engine.submit(entry)
-        if applied.signed is not None:
+        admission = self._engine.submit(entry)
+        if admission.admitted:
             self._sent[queued.hash] = now
             return True
         self._sent.pop(queued.hash, None)
-        lost = self._loss(queued, ENTRY.decode(entry), applied)
+        lost = self._loss(queued, ENTRY.decode(entry), admission)
         if lost is not None:
             self._rows.lose(queued.hash, *lost)
         return lost is not None
@@ -279,12 +279,14 @@ class Outbox:
         for each in hashes:
             self._sent.pop(each, None)
 
-    def _loss(self, queued: Queued, entry: Entry, applied: Applied) -> tuple[Outcome, str] | None:
+    def _loss(
+        self, queued: Queued, entry: Entry, admission: Admission
+    ) -> tuple[Outcome, str] | None:
         """Return why an entry that was not admitted can never be placed; None if it can yet."""
-        if applied.outcome is Outcome.REFUSED_TOO_OFTEN:
+        if admission.outcome is Outcome.REFUSED_TOO_OFTEN:
             return None
-        if applied.outcome not in _POSITIONAL:
-            return applied.outcome, applied.detail
+        if admission.outcome not in _POSITIONAL:
+            return admission.outcome, admission.detail
         # The engine looks at entries that are on their way as well: only what is placed is final.
         place, prev = queued.place, STATEMENT.decode(entry.statement).prev
         if self._store.statement_at(*place) is not None:

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tests.world import GENESIS_MS, World, next_prev
+from tests.node.cluster import free_ports, wait_for
+from tests.world import GENESIS_MS, INSTITUTIONS, Institution, World, make_ledger, next_prev
 
 from tradeline_node.application import Application
+from tradeline_node.engine.abci_handler import AbciHandler
+from tradeline_node.engine.abci_server import AbciServer
+from tradeline_node.engine.applied_height import AppliedHeight
+from tradeline_node.engine.cometbft import CometBftEngine
+from tradeline_node.engine.cometbft_process import CometBftProcess
+from tradeline_node.engine.cometbft_rpc import CometBftRpc
 from tradeline_node.engine.local import LocalEngine
+from tradeline_node.logs import node_log
 from tradeline_node.store import LedgerStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Sequence
 
-    from tradeline_node.engine import OrderingEngine
+    from tradeline_node.engine import OrderingEngine, abci_pb2
 
 REPLICAS: Final = 4
+BINARY: Final = Path(__file__).parents[2] / "engine/bin/cometbft"
 WAIT_S: Final = 20
 
 
@@ -26,7 +40,11 @@ class Cluster(Protocol):
     """Replicas and the engines in front of them; a driver is another implementation of this."""
 
     world: World
-    stores: list[LedgerStore]
+
+    @property
+    def stores(self) -> list[LedgerStore]:
+        """Return the open stores, one a replica."""
+        ...
 
     def engine(self, replica: int) -> OrderingEngine:
         """Return the engine that this replica's node submits to."""
@@ -51,7 +69,7 @@ class LocalCluster:
     def __init__(self, path: Path, world: World | None = None) -> None:
         self.world = world or World()
         self.path = path
-        self.stores: list[LedgerStore] = []
+        self.open_stores: list[LedgerStore] = []
         self.applications: list[Application] = []
         self.local: LocalEngine
         self.clock_ms: Callable[[], int]
@@ -60,8 +78,14 @@ class LocalCluster:
         assert replica < REPLICAS
         return self.local
 
+    @property
+    def stores(self) -> list[LedgerStore]:
+        return self.open_stores
+
     def open(self, **limits: int) -> LocalEngine:
-        self.stores = [LedgerStore.open(self.folder(i), self.world.ledger) for i in range(REPLICAS)]
+        self.open_stores = [
+            LedgerStore.open(self.folder(i), self.world.ledger) for i in range(REPLICAS)
+        ]
         self.applications = [Application(each) for each in self.stores]
         ticks = itertools.count(GENESIS_MS + self.stores[0].head.size)
         self.local = LocalEngine(
@@ -82,7 +106,109 @@ class LocalCluster:
         return self.path / str(replica)
 
 
-DRIVERS: Final[dict[str, Callable[[Path], Cluster]]] = {"local": LocalCluster}
+class CometBftCluster:
+    """Four replicas in this process, each with a CometBFT process of its own beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        ports = free_ports(REPLICAS)
+        self.founders = tuple(
+            replace(each, engine_port=port)
+            for each, port in zip(INSTITUTIONS, ports, strict=False)
+            if each.validator
+        ) + tuple(each for each in INSTITUTIONS if not each.validator)
+        self.world = World(ledger=make_ledger(self.founders), institutions=self.founders)
+        self.replicas: list[Replica] = []
+
+    @property
+    def stores(self) -> list[LedgerStore]:
+        return [each.store for each in self.replicas]
+
+    def engine(self, replica: int) -> OrderingEngine:
+        return self.replicas[replica].engine
+
+    def start(self) -> None:
+        self.replicas = [
+            Replica(self.folder(i), self.path / f"engine-{i}", self.world, self.founders[i])
+            for i in range(REPLICAS)
+        ]
+        with ThreadPoolExecutor(REPLICAS) as threads:
+            for each in [threads.submit(replica.start) for replica in self.replicas]:
+                each.result()
+        wait_for(lambda: not any(each.rpc.sync_info().catching_up for each in self.replicas))
+        furthest = max(store.engine_height for store in self.stores)
+        wait_for(lambda: all(store.engine_height >= furthest for store in self.stores))
+
+    def stop(self) -> None:
+        for each in self.replicas:
+            each.stop()
+
+    def folder(self, replica: int) -> Path:
+        return self.path / str(replica)
+
+
+class Replica:
+    """One store with its application, ABCI server and engine process."""
+
+    def __init__(self, folder: Path, home: Path, world: World, own: Institution) -> None:
+        self.store = LedgerStore.open(folder, world.ledger)
+        self.application = Application(self.store)
+        self.misbehavior: list[abci_pb2.Misbehavior] = []
+        self._runtime = tempfile.TemporaryDirectory(prefix="tl-")
+        runtime = Path(self._runtime.name)
+        (home / "data").mkdir(parents=True, exist_ok=True)
+        self._applied = AppliedHeight(home / "data")
+        handler = AbciHandler(self.application, self._applied, self.misbehavior.append)
+        log = node_log("replica")
+        self.server = AbciServer(handler, log)
+        self.process = CometBftProcess(
+            BINARY,
+            home,
+            world.ledger,
+            validator=own.engine,
+            peer=own.peer,
+            runtime=runtime,
+            listen=f"127.0.0.1:{own.engine_port}",
+            external=f"127.0.0.1:{own.engine_port}",
+            peers=[
+                record.engine_peer
+                for record in world.ledger.registry.members
+                if record.engine_peer and record.id != own.id
+            ],
+            moniker=f"replica-{own.id}",
+            log=log,
+        )
+        self.rpc = CometBftRpc(self.process.wiring.rpc)
+        self.engine = CometBftEngine(self.store, self.rpc, self.process)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._call(self.server.start(self.process.wiring.application))
+        self.engine.start()
+
+    def stop(self) -> None:
+        if self._loop.is_closed():
+            return
+        self.engine.stop()
+        self._call(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self.rpc.close()
+        self._applied.close()
+        self.store.close()
+        self._runtime.cleanup()
+
+    def _call(self, coroutine: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_S)
+
+
+DRIVERS: Final[dict[str, Callable[[Path], Cluster]]] = {
+    "local": LocalCluster,
+    "cometbft": CometBftCluster,
+}
 """The suite runs once for each."""
 
 

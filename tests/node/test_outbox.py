@@ -13,6 +13,7 @@ from tests.world import BULK, DESK, World, make_ledger, next_prev
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.statement import ENTRY, Kind, content_hash, verify_statement
+from tradeline_node.engine import Admission
 from tradeline_node.errors import BusyError, EngineError, StoreError
 from tradeline_node.outbox import Outbox, Standing, StatementStatus
 from tradeline_node.outbox_rows import OutboxRows
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tradeline_ledger.transition import Applied
     from tradeline_node.engine import EngineStatus
 
 
@@ -38,12 +38,12 @@ class Lossy:
     def height(self) -> int:
         return self.cluster.local.height
 
-    def submit(self, entry: bytes) -> Applied:
+    def submit(self, entry: bytes) -> Admission:
         if self.error is not None:
             raise self.error
         self.offered.append(entry)
         if self.forgetting:
-            return self.cluster.applications[0].check(entry)
+            return Admission.of(self.cluster.applications[0].check(entry))
         return self.cluster.local.submit(entry)
 
     def start(self) -> None:

@@ -11,7 +11,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from tradeline_ledger.outcome import Outcome
     from tradeline_ledger.transition import Applied
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an engine says of an entry that was offered to it."""
+
+    admitted: bool
+    """Whether it waits for its place. It is never admitted if it would be dropped."""
+    outcome: Outcome
+    """What it would be in the next block."""
+    detail: str
+    """What was got and expected; empty if it was admitted."""
+
+    @classmethod
+    def of(cls, applied: Applied) -> Admission:
+        """Return the admission that follows from what an application said."""
+        return cls(applied.signed is not None, applied.outcome, applied.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +37,7 @@ class EngineStatus:
     """How an engine does."""
 
     driver: str
-    """`local`."""
+    """`local` or `cometbft`."""
     height: int
     """Of the last block committed."""
     running: bool
@@ -38,7 +56,7 @@ class OrderingEngine(Protocol):
         """Height of the last block committed."""
         ...
 
-    def submit(self, entry: bytes) -> Applied:
+    def submit(self, entry: bytes) -> Admission:
         """
         Offer an entry; return what it would do. It is admitted unless that is to be dropped.
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.transition import Block
-from tradeline_node.engine import EngineStatus
+from tradeline_node.engine import Admission, EngineStatus
 from tradeline_node.errors import BusyError, EngineError, NodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tradeline_ledger.transition import Applied, Executed
+    from tradeline_ledger.transition import Executed
     from tradeline_node.application import Application
 
 BLOCK_MS: Final = 50
@@ -31,7 +31,7 @@ WAITING_BYTES_MAX: Final = 32 << 20
 
 class _Waiting(NamedTuple):
     entry: bytes
-    applied: Applied
+    admission: Admission
 
 
 class LocalEngine:
@@ -72,7 +72,7 @@ class LocalEngine:
         """Height of the last block committed."""
         return self._applications[0].store.engine_height
 
-    def submit(self, entry: bytes) -> Applied:
+    def submit(self, entry: bytes) -> Admission:
         """
         Offer an entry; see `OrderingEngine.submit`.
 
@@ -85,15 +85,16 @@ class LocalEngine:
             self._check_running()
             waiting = self._pool.get(digest)
             if waiting is not None:
-                return waiting.applied
+                return waiting.admission
             if self._pool_bytes + len(entry) > WAITING_BYTES_MAX:
                 raise BusyError(f"{len(self._pool)} entries wait for a block; try again later")
             applied = self._applications[0].check(entry, time_ms=self._clock_ms())
-            if applied.signed is not None:
-                self._pool[digest] = _Waiting(entry, applied)
+            admission = Admission.of(applied)
+            if admission.admitted:
+                self._pool[digest] = _Waiting(entry, admission)
                 self._pool_bytes += len(entry)
                 self._wake.notify_all()
-            return applied
+            return admission
 
     def start(self) -> None:
         """

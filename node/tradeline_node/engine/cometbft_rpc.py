@@ -1,0 +1,135 @@
+"""A CometBFT process as its node asks it: JSON-RPC over a UNIX socket of this user's only."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import msgspec
+
+from tradeline_node.errors import BusyError, EngineError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIMEOUT_S: Final = 10.0
+CONNECTIONS_MAX: Final = 4
+_CACHED: Final = "tx already exists in cache"
+_FULL: Final = "mempool is full"
+_BEHIND: Final = "catching up"
+_URL: Final = "http://engine/"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of an entry that was offered."""
+
+    known: bool
+    """The engine has it, or had it a short while ago; the rest says nothing then."""
+    admitted: bool
+    outcome: int
+    """Number of an `Outcome`."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncInfo:
+    """How far an engine is."""
+
+    height: int
+    """Last block committed."""
+    catching_up: bool
+    """Whether it fetches old blocks and takes no part in deciding."""
+
+
+class CometBftRpc:
+    """Asks one CometBFT process. Any thread may."""
+
+    def __init__(self, socket: Path) -> None:
+        """Ask at `socket`; nothing is sent yet."""
+        self._client = httpx2.Client(
+            transport=httpx2.HTTPTransport(
+                uds=str(socket), limits=httpx2.Limits(max_connections=CONNECTIONS_MAX)
+            ),
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def offer(self, entry: bytes) -> Checked:
+        """
+        Offer an entry and return what its check said.
+
+        Raises:
+            BusyError: too many wait, or the engine is not up to date itself.
+            EngineError: the engine does not answer, or not as it should.
+        """
+        answer = self._ask("broadcast_tx_sync", {"tx": base64.b64encode(entry).decode()})
+        error = answer.get("error")
+        if error is not None:
+            said = f"{error.get('message', '')} {error.get('data', '')}"
+            if _CACHED in said:
+                return Checked(known=True, admitted=True, outcome=0, detail="")
+            if _FULL in said:
+                raise BusyError("the engine has as many entries waiting as it takes; try later")
+            if _BEHIND in said:
+                raise BusyError("the engine fetches old blocks yet; try later")
+            raise EngineError(f"the engine refuses an entry: {said[:200]}")
+        try:
+            result = answer["result"]
+            outcome = int.from_bytes(bytes.fromhex(result["data"]), "big")
+            return Checked(
+                known=False, admitted=result["code"] == 0, outcome=outcome, detail=result["log"]
+            )
+        except (KeyError, TypeError, ValueError) as malformed:
+            raise EngineError(f"the engine answers without {malformed}") from malformed
+
+    def sync_info(self) -> SyncInfo:
+        """
+        Return how far the engine is.
+
+        Raises:
+            EngineError: it does not answer, or not as it should.
+        """
+        info = self._result("status", {})["sync_info"]
+        return SyncInfo(int(info["latest_block_height"]), bool(info["catching_up"]))
+
+    def waiting(self) -> tuple[int, int]:
+        """
+        Return how many entries wait in the engine's pool, and their bytes.
+
+        Raises:
+            EngineError: it does not answer, or not as it should.
+        """
+        result = self._result("num_unconfirmed_txs", {})
+        return int(result["n_txs"]), int(result["total_bytes"])
+
+    def peers(self) -> list[str]:
+        """
+        Return the ids of the peers that it is connected to.
+
+        Raises:
+            EngineError: it does not answer, or not as it should.
+        """
+        return sorted(each["node_info"]["id"] for each in self._result("net_info", {})["peers"])
+
+    def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        answer = self._ask(method, params)
+        if not isinstance(answer.get("result"), dict):
+            raise EngineError(f"the engine answers {method} with {str(answer)[:200]}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        try:
+            answer = self._client.post(_URL, content=msgspec.json.encode(request))
+            decoded: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
+        except (httpx2.HTTPError, msgspec.MsgspecError) as error:
+            raise EngineError(f"the engine does not answer: {type(error).__name__}") from error
+        return decoded
