@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.node.workload import Feeds
@@ -48,8 +48,8 @@ class Bench:
         self.applied.close()
         self.store.close()
 
-    def ask(self, **value: object) -> abci.Response:
-        return self.handler.answer(abci.Request(**value))  # type: ignore[arg-type]  one field
+    def ask(self, **value: Any) -> abci.Response:
+        return self.handler.answer(abci.Request(**value))
 
     def block(self, height: int, *entries: bytes, time_ms: int | None = None) -> abci.RequestBlock:
         time = T1 + height if time_ms is None else time_ms
@@ -201,7 +201,8 @@ async def _talk(server: AbciServer, path: Path, sent: bytes, answers: int) -> li
     await server.start(path)
     reader, writer = await asyncio.open_unix_connection(str(path))
     writer.write(sent)
-    frames, got = FrameReader(), []
+    frames = FrameReader()
+    got: list[abci.Response] = []
     async with asyncio.timeout(10):
         while len(got) < answers:
             data = await reader.read(1 << 16)

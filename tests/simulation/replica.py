@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.disk import Disk, Fault, SimDatabase, SimHighWater
 
 from tradeline_node.application import Application
-from tradeline_node.engine import EngineStatus
+from tradeline_node.engine import Admission, EngineStatus
 from tradeline_node.errors import BusyError, StoreDamagedError
 from tradeline_node.outbox import Outbox
 from tradeline_node.store import LedgerStore
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
 
     from tradeline_ledger.genesis import Ledger
-    from tradeline_ledger.transition import Applied
     from tradeline_node.entry_memory import EntryMemory
 
 
@@ -57,19 +56,19 @@ class SimEngine:
     def height(self) -> int:
         return self._replica.store.engine_height
 
-    def submit(self, entry: bytes) -> Applied:
+    def submit(self, entry: bytes) -> Admission:
         replica = self._replica
         if replica.busy():
             raise BusyError("simulated: too many entries wait")
         digest = sha256(entry).digest()
-        applied = replica.pool.get(digest, (b"", None))[1]
-        if applied is None:
-            applied = replica.application.check(entry)
-            if applied.signed is None:
-                return applied
-            replica.pool[digest] = (entry, applied)
+        admission = replica.pool.get(digest, (b"", None))[1]
+        if admission is None:
+            admission = Admission.of(replica.application.check(entry))
+            if not admission.admitted:
+                return admission
+            replica.pool[digest] = (entry, admission)
         self._gossip(replica, entry)
-        return applied
+        return admission
 
     def start(self) -> None:
         raise AssertionError("the outbox starts no engine")
@@ -110,7 +109,7 @@ class Replica:
         self._lives = 0
         self._application: Application | None = None
         self._outbox: Outbox | None = None
-        self.pool: dict[bytes, tuple[bytes, Applied]] = {}
+        self.pool: dict[bytes, tuple[bytes, Admission]] = {}
 
     @property
     def up(self) -> bool:
@@ -193,9 +192,9 @@ class Replica:
         """Take an entry that a peer passed on."""
         digest = sha256(entry).digest()
         if digest not in self.pool:
-            applied = self.application.check(entry)
-            if applied.signed is not None:
-                self.pool[digest] = (entry, applied)
+            admission = Admission.of(self.application.check(entry))
+            if admission.admitted:
+                self.pool[digest] = (entry, admission)
 
     def waiting(self) -> list[bytes]:
         return [entry for entry, _ in self.pool.values()]
