@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from tradeline_ledger.member_files import GENESIS_NAME, NODE_CONFIG_NAME, NODE_KEYS_NAME
-from tradeline_ledger.registry import NAME_CHARS_MAX
 from tradeline_node.errors import ConfigError
 
 ENVIRONMENT_PREFIX: Final = "TRADELINE_NODE_"
 CONFIG_BYTES_MAX: Final = 256 * 1024
+TEXT_CHARS_MAX: Final = 1024
 
 _DEFAULT: Final = "default"
 _OWN_ADDRESSES: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  read, not listened on
 
 
 def _setting(default: Any, about: str, **limits: Any) -> Any:
-    """Return a field of a section; `limits` are low and high with unit, or choices."""
+    """Return a field of a section; `limits` are low and high with unit, choices, or chars."""
     return field(default=default, metadata={"about": about, **limits})
 
 
@@ -84,11 +84,20 @@ class LogSection:
 
 @dataclass(frozen=True)
 class EngineSection:
-    """`[engine]`: the ordering engine; alike on all nodes of one process."""
+    """`[engine]`: the ordering engine; `local` is alike on all nodes of one process."""
 
-    driver: str = _setting("local", "engine", choices=("local",))
-    block_ms: int = _setting(50, "time between blocks", low=1, high=60_000, unit="ms")
-    block_entries_max: int = _setting(1000, "entries of one block", low=1, high=100_000)
+    driver: str = _setting("local", "engine", choices=("local", "cometbft"))
+    block_ms: int = _setting(50, "time between blocks of local", low=1, high=60_000, unit="ms")
+    block_entries_max: int = _setting(1000, "entries of one block of local", low=1, high=100_000)
+    home: str = _setting("engine", "folder of cometbft, relative to this file")
+    binary: str = _setting(
+        "", "cometbft; empty: TRADELINE_COMETBFT, this checkout's engine/bin/cometbft, or the path"
+    )
+    p2p_host: str = _setting("127.0.0.1", "address where cometbft listens for its peers")
+    p2p_port: int = _setting(26656, "port where cometbft listens for its peers", low=1, high=65535)
+    peers: str = _setting(
+        "", "id@host:port of cometbft's peers, by commas; empty: the registry's", chars=8192
+    )
 
 
 @dataclass(frozen=True)
@@ -304,6 +313,6 @@ def _check(key: str, value: Any, where: str) -> Any:
         raise wrong
     if "choices" in limits and value not in limits["choices"]:
         raise wrong
-    if isinstance(value, str) and len(value) > 8 * NAME_CHARS_MAX:
+    if isinstance(value, str) and len(value) > limits.get("chars", TEXT_CHARS_MAX):
         raise wrong
     return value
