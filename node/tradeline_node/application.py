@@ -21,6 +21,7 @@ from tradeline_ledger.state import FeedState
 from tradeline_ledger.statement import ENTRY, FIRST_PREV, STATEMENT, statement_hash
 from tradeline_ledger.transition import Block, Context, apply, execute, replay
 from tradeline_ledger.transition.block import HEIGHT_MAX
+from tradeline_node.committed import committed_of
 from tradeline_node.entry_memory import EntryMemory
 from tradeline_node.errors import EngineError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from tradeline_ledger.statement import Statement
     from tradeline_ledger.transition import Applied, Executed
+    from tradeline_node.committed import Committed
     from tradeline_node.store import LedgerStore
 
 VERDICTS_MAX: Final = 16_384
@@ -88,7 +90,7 @@ class Application:
     def __init__(self, store: LedgerStore) -> None:
         """Serve `store`."""
         self.store = store
-        self.on_commit: list[Callable[[Executed], None]] = []
+        self.on_commit: list[Callable[[Committed], None]] = []
         """Called in the engine's thread after each block is on the disk; must be quick."""
         self.memory = EntryMemory()
         """Of entries opened; replicas of one process may share one."""
@@ -231,8 +233,10 @@ class Application:
             self.store.commit(executed, height)
             self._admitted.clear()
             self._executed = None
-        for listener in self.on_commit:
-            listener(executed)
+        if self.on_commit:
+            committed = committed_of(executed)
+            for listener in self.on_commit:
+                listener(committed)
         return executed
 
     def _execute(self, block: Block) -> Executed:

@@ -10,6 +10,7 @@ ciphertext don't compress, so nothing is.
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import TYPE_CHECKING, Final
 
 from rocksdict import (
@@ -32,6 +33,7 @@ from tradeline_node.log_frames import check_frames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 MEMTABLE_BYTES: Final = 16 << 20
@@ -45,6 +47,10 @@ LOG_FILES_MAX: Final = 3
 LOG_FILE_BYTES_MAX: Final = 8 << 20
 """RocksDB's own notes, not the write-ahead log."""
 
+ROWS_AT_ONCE_FIRST: Final = 8
+ROWS_AT_ONCE: Final = 256
+"""Read from a cursor in one go; most who read rows want few."""
+
 REMEDY: Final = (
     "stop the node, move the folder away and start it again: it replays the log from the others; "
     "or restore a backup"
@@ -52,29 +58,40 @@ REMEDY: Final = (
 
 
 class Database:
-    """An open RocksDB. Any thread may read; one thread writes."""
+    """
+    An open RocksDB. Any thread may read; one thread writes.
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    A *secondary* reads what another process writes, as of its last `catch_up`. RocksDB wants no
+    read while it catches up, so its reads and catch-ups take turns; rows are read in pieces.
+    """
+
+    def __init__(
+        self, path: Path, *, read_only: bool = False, secondary: Path | None = None
+    ) -> None:
         """
-        Open the database in folder `path`, made if it is missing and not `read_only`.
+        Open the database in folder `path`, made if it is missing and neither `read_only` nor read
+        as a secondary, which keeps notes of its own in the folder `secondary`.
 
         Raises:
             StoreError: it can't be opened; the message says why.
         """
         self.path = path
+        self._secondary = secondary
+        self._turn: AbstractContextManager[object] = (
+            contextlib.nullcontext() if secondary is None else threading.RLock()
+        )
+        self._synced = WriteOptions()
+        self._synced.sync = True
+        if secondary is not None:
+            self._db = self._open(AccessType.secondary(str(secondary)))
+            return
         try:
             check_frames(path)
         except StoreDamagedError as error:
             raise StoreDamagedError(f"ledger store {path}: {error}; {REMEDY}") from error
         except OSError as error:
             raise StoreError(f"ledger store {path} can't be read: {error.strerror}") from error
-        access = AccessType.read_only() if read_only else AccessType.read_write()
-        try:
-            self._db = Rdict(str(path), _options(), access_type=access)
-        except Exception as error:
-            raise _store_error(path, "can't be opened", error) from error
-        self._synced = WriteOptions()
-        self._synced.sync = True
+        self._db = self._open(AccessType.read_only() if read_only else AccessType.read_write())
 
     def get(self, key: bytes) -> bytes | None:
         """
@@ -84,7 +101,8 @@ class Database:
             StoreError: it can't be read.
         """
         try:
-            value: bytes | None = self._db.get(key)
+            with self._turn:
+                value: bytes | None = self._db.get(key)
         except Exception as error:
             raise _store_error(self.path, "can't be read", error) from error
         return value
@@ -97,7 +115,8 @@ class Database:
             StoreError: they can't be read.
         """
         try:
-            values: list[bytes | None] = self._db.get([*keys]) or []
+            with self._turn:
+                values: list[bytes | None] = self._db.get([*keys]) or []
         except Exception as error:
             raise _store_error(self.path, "can't be read", error) from error
         return values
@@ -106,17 +125,19 @@ class Database:
         """
         Return the rows whose keys begin with `prefix`, ascending, from key `start` on.
 
-        They are those of the moment of the call, whatever is written before the last is taken.
+        They are those of the moment of the call, whatever is written before the last is taken; a
+        secondary may show some that it caught up with meanwhile.
 
         Raises:
             StoreError: they can't be read; so does taking the next.
         """
         try:
-            cursor = self._db.iter(ReadOptions())
-            cursor.seek(max(prefix, start))
+            with self._turn:
+                cursor = self._db.iter(ReadOptions())
+                cursor.seek(max(prefix, start))
         except Exception as error:
             raise _store_error(self.path, "can't be read", error) from error
-        return _rows(cursor, self.path, prefix)
+        return self._rows(cursor, prefix)
 
     def keys_under(self, prefixes: Iterable[bytes]) -> Iterator[list[bytes]]:
         """
@@ -128,19 +149,22 @@ class Database:
             StoreError: they can't be read.
         """
         try:
-            cursor = self._db.iter(ReadOptions())
+            with self._turn:
+                cursor = self._db.iter(ReadOptions())
             seek, valid, key_here, step = cursor.seek, cursor.valid, cursor.key, cursor.next
             for prefix in prefixes:
                 found: list[bytes] = []
-                seek(prefix)
-                while valid():
-                    key = key_here()
-                    if not key.startswith(prefix):
-                        break
-                    found.append(key)
-                    step()
+                with self._turn:
+                    seek(prefix)
+                    while valid():
+                        key = key_here()
+                        if not key.startswith(prefix):
+                            break
+                        found.append(key)
+                        step()
                 yield found
-            cursor.status()
+            with self._turn:
+                cursor.status()
         except Exception as error:
             raise _store_error(self.path, "can't be read", error) from error
 
@@ -152,10 +176,11 @@ class Database:
             StoreError: it can't be read.
         """
         try:
-            cursor = self._db.iter(ReadOptions())
-            cursor.seek_for_prev(until)
-            cursor.status()
-            key: bytes | None = cursor.key() if cursor.valid() else None
+            with self._turn:
+                cursor = self._db.iter(ReadOptions())
+                cursor.seek_for_prev(until)
+                cursor.status()
+                key: bytes | None = cursor.key() if cursor.valid() else None
         except Exception as error:
             raise _store_error(self.path, "can't be read", error) from error
         return key if key is not None and key.startswith(prefix) else None
@@ -192,6 +217,22 @@ class Database:
         except Exception as error:
             raise _store_error(self.path, "can't be written", error) from error
 
+    def catch_up(self) -> None:
+        """
+        Show what the writer has written by now; for a secondary.
+
+        Raises:
+            StoreError: it can't be opened anew, which it is when it can't catch up.
+        """
+        assert self._secondary is not None, "only a secondary catches up"
+        with self._turn:
+            try:
+                self._db.try_catch_up_with_primary()
+            except Exception:  # noqa: BLE001  whatever ails it, opened anew it begins well
+                with contextlib.suppress(Exception):
+                    self._db.close()
+                self._db = self._open(AccessType.secondary(str(self._secondary)))
+
     def copy_to(self, path: Path) -> None:
         """
         Make a consistent copy in folder `path`, which must not exist, of hard links where it can.
@@ -221,18 +262,35 @@ class Database:
         with contextlib.suppress(Exception):  # a failed database must close too
             self._db.close()
 
+    def _open(self, access: AccessType) -> Rdict:
+        try:
+            return Rdict(str(self.path), _options(), access_type=access)
+        except Exception as error:
+            raise _store_error(self.path, "can't be opened", error) from error
 
-def _rows(cursor: RdictIter, path: Path, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-    try:
-        while cursor.valid():
-            key = cursor.key()
-            if not key.startswith(prefix):
-                return
-            yield key, cursor.value()
-            cursor.next()
-        cursor.status()
-    except Exception as error:
-        raise _store_error(path, "can't be read", error) from error
+    def _rows(self, cursor: RdictIter, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        rows_max = ROWS_AT_ONCE_FIRST
+        while rows := self._next_rows(cursor, prefix, rows_max):
+            yield from rows
+            rows_max = ROWS_AT_ONCE
+
+    def _next_rows(
+        self, cursor: RdictIter, prefix: bytes, rows_max: int
+    ) -> list[tuple[bytes, bytes]]:
+        """Return up to `rows_max` rows from where `cursor` stands, which then stands after them."""
+        rows: list[tuple[bytes, bytes]] = []
+        try:
+            with self._turn:
+                while len(rows) < rows_max and cursor.valid():
+                    key = cursor.key()
+                    if not key.startswith(prefix):
+                        break
+                    rows.append((key, cursor.value()))
+                    cursor.next()
+                cursor.status()
+        except Exception as error:
+            raise _store_error(self.path, "can't be read", error) from error
+        return rows
 
 
 def _options() -> Options:

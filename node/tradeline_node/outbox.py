@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tradeline_ledger.statement import Entry, Statement
-    from tradeline_ledger.transition import Executed
+    from tradeline_node.committed import Committed
     from tradeline_node.engine import Admission, OrderingEngine
     from tradeline_node.entry_memory import EntryMemory
     from tradeline_node.store import LedgerStore
@@ -198,11 +198,9 @@ class Outbox:
         """Return the evidence kept, by member, feed and position."""
         return self._rows.evidence()
 
-    def notice(self, executed: Executed) -> None:
-        """Take note of what a block placed: a listener of `on_commit`."""
-        signed = [each.applied.signed for each in executed.placed]
-        hashes = [statement_hash(each.entry.statement) for each in signed if each is not None]
-        placed = {hash_ for hash_ in hashes if hash_ in self._sent}
+    def notice(self, committed: Committed) -> None:
+        """Take note of what was placed: a listener of commits."""
+        placed = {each.hash for each in committed.placed if each.hash in self._sent}
         if placed:
             with self._wake:
                 self._noticed |= placed

@@ -34,7 +34,7 @@ from tradeline_node.pulse import Pulse
 from tradeline_node.registry_step import change_heights, make_step
 
 if TYPE_CHECKING:
-    from tradeline_ledger.transition import Executed
+    from tradeline_node.committed import Committed
     from tradeline_node.config import PublishSection
     from tradeline_node.keystore import Keystore
     from tradeline_node.logs import Log
@@ -127,11 +127,9 @@ class Publisher:
         self.peer_failures: dict[int, str] = {}
         """Why a peer's lines are missing, by member id; without those that answer."""
 
-    def committed(self, executed: Executed) -> None:
-        """Take note of a block that the store has committed."""
-        if not executed.leaves:
-            return
-        head, root = executed.head, executed.registry.root
+    def committed(self, committed: Committed) -> None:
+        """Take note of what the store has committed, if the log grew."""
+        head, root = committed.head, committed.registry_root
         slot = head.time_ms // self._settings.slot_ms
         forced = root != self._registry_root
         with self._lock:

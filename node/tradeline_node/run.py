@@ -23,6 +23,7 @@ import uvloop
 
 from tradeline_ledger.endpoint import is_loopback
 from tradeline_ledger.member_files import NODE_CONFIG_NAME
+from tradeline_node.application import Application
 from tradeline_node.config import Config, load_config
 from tradeline_node.durable import write_file
 from tradeline_node.engine.local import LocalEngine
@@ -113,13 +114,46 @@ def run(
             node = Node.open(config, passphrase)
             opened.callback(node.close)
             nodes.append(node)
-        engine = _engine(nodes)
-        for node in nodes:
-            node.attach(engine)
+        engine = attach_local(nodes)
         engine.start()
         opened.callback(engine.stop)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signal(nodes, sockets, engine, announce))
+
+
+def attach_local(nodes: Sequence[Node]) -> LocalEngine:
+    """
+    Return the `local` engine, which orders for all of `nodes`; it is not started.
+
+    Raises:
+        ConfigError: they are not of one ledger, or a validator is missing.
+        StoreError: an outbox can't be opened.
+    """
+    ledgers = {node.ledger.ledger_id for node in nodes}
+    if len(ledgers) != 1:
+        raise ConfigError(
+            "the nodes have different genesis files, so they are not of one ledger; node.genesis "
+            "of each names the file"
+        )
+    first = nodes[0]
+    missing = set(first.store.registry.epoch.validators) - {node.member for node in nodes}
+    if missing:
+        raise ConfigError(
+            f"the local engine orders in one process only, and the folders of members "
+            f"{sorted(missing)} are not among those to run; run the folder above them"
+        )
+    settings = first.config.engine
+    applications = [Application(node.store) for node in nodes]
+    engine = LocalEngine(
+        applications,
+        first.clock_ms,
+        block_ms=settings.block_ms,
+        block_entries_max=settings.block_entries_max,
+    )
+    for node, application in zip(nodes, applications, strict=True):
+        application.on_commit.append(node.committed)
+        node.attach(engine, application.memory)
+    return engine
 
 
 def write_ready(path: Path, running: Sequence[Running]) -> None:
@@ -259,29 +293,6 @@ def listen(config: Config) -> socket.socket:
         ) from error
     own.setblocking(False)  # noqa: FBT003  the library's own signature
     return own
-
-
-def _engine(nodes: Sequence[Node]) -> LocalEngine:
-    ledgers = {node.ledger.ledger_id for node in nodes}
-    if len(ledgers) != 1:
-        raise ConfigError(
-            "the nodes have different genesis files, so they are not of one ledger; node.genesis "
-            "of each names the file"
-        )
-    first = nodes[0]
-    missing = set(first.store.registry.epoch.validators) - {node.member for node in nodes}
-    if missing:
-        raise ConfigError(
-            f"the local engine orders in one process only, and the folders of members "
-            f"{sorted(missing)} are not among those to run; run the folder above them"
-        )
-    settings = first.config.engine
-    return LocalEngine(
-        [node.application for node in nodes],
-        first.clock_ms,
-        block_ms=settings.block_ms,
-        block_entries_max=settings.block_entries_max,
-    )
 
 
 def _running(node: Node) -> Running:

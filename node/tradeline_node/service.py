@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.genesis import Ledger, open_genesis
-from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.registry import MemberRecord
-from tradeline_ledger.statement import statement_hash
-from tradeline_node.application import Application
 from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
 from tradeline_node.custody_service import CustodyService
 from tradeline_node.errors import ConfigError, EngineError, RequestError, StoreError
+from tradeline_node.followed_store import FollowedStore
 from tradeline_node.health import Component, examine
 from tradeline_node.housekeeping import Housekeeping
 from tradeline_node.http.limits import NonceMemory, RateLimit, Slots, Turns
@@ -43,9 +41,10 @@ from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
 from tradeline_node.tag_keys import TagKeys
 
 if TYPE_CHECKING:
-    from tradeline_ledger.transition import Executed
+    from tradeline_node.committed import Committed
     from tradeline_node.config import Config
     from tradeline_node.engine import OrderingEngine
+    from tradeline_node.entry_memory import EntryMemory
 
 MEBIBYTE: Final = 1 << 20
 CUSTODY_AT_ONCE: Final = 2
@@ -76,8 +75,6 @@ class Node:
         self.member = keys.member
         self.store, self.custody = stores.ledger, stores.custody
         self.tag_keys, self._published = tag_keys, stores.published
-        self.application = Application(self.store)
-        self.application.on_commit.append(self._committed)
         self.metrics = Metrics()
         self.log: Log = node_log(config.node.name)
         self.clock_s = time.time
@@ -110,9 +107,12 @@ class Node:
         return f"Node({self.config.node.name}, member={self.member})"
 
     @classmethod
-    def open(cls, config: Config, passphrase: bytes) -> Node:
+    def open(cls, config: Config, passphrase: bytes, follow: Path | None = None) -> Node:
         """
         Open the node of a member folder.
+
+        With `follow`, a folder for notes of its own, the ledger store is another process's to
+        write, and read here as it grows (`FollowedStore`).
 
         Raises:
             ConfigError: no genesis, or one that does not verify.
@@ -127,7 +127,12 @@ class Node:
                 f"{path} holds the keys of member {keys.member}, node.member is "
                 f"{config.node.member}; put the right keystore in place or correct node.toml"
             )
-        store = LedgerStore.open(config.path(config.storage.ledger), ledger)
+        folder = config.path(config.storage.ledger)
+        store = (
+            LedgerStore.open(folder, ledger)
+            if follow is None
+            else FollowedStore.follow(folder, ledger, follow)
+        )
         try:
             keys.check(store.registry.member(keys.member), path)
             return cls._open_custody(config, ledger, keys, store)
@@ -167,9 +172,12 @@ class Node:
         )
         return node
 
-    def attach(self, engine: OrderingEngine) -> None:
+    def attach(self, engine: OrderingEngine, memory: EntryMemory | None = None) -> None:
         """
-        Let `engine`, which drives `application`, order the entries that are handed over here.
+        Let `engine` order the entries that are handed over here.
+
+        Whoever drives it tells `committed` of each block; `memory` is that of its application, if
+        it is in this process.
 
         Raises:
             StoreError: the outbox can't be opened.
@@ -179,9 +187,8 @@ class Node:
             self.config.path(self.config.storage.outbox),
             self.store,
             engine,
-            memory=self.application.memory,
+            memory=memory,
         )
-        self.application.on_commit.append(self.outbox.notice)
         self._released = ReleasedLog(
             self.config.folder / RELEASED_NAME,
             self.store,
@@ -333,6 +340,23 @@ class Node:
         metrics.outbox_pending.set(self.outbox.pending())
         metrics.halted.set(bool(self.halted()))
 
+    def committed(self, committed: Committed) -> None:
+        """Take note of a block, in the thread that wrote or read it."""
+        self.outbox.notice(committed)
+        for placed in committed.placed:
+            self.metrics.entries.labels(placed.outcome.code).inc()
+            self.metrics.events.inc(placed.events)
+            started = self._handed_over.pop(placed.hash, None)
+            if started is not None:
+                self.metrics.append_seconds.observe(time.monotonic() - started)
+        for outcome in committed.dropped:
+            self.metrics.entries.labels(outcome.code).inc()
+        if not committed.grew or self._loop is None or self.stopping:
+            return
+        self.publisher.committed(committed)
+        self.housekeeping.wake()
+        self._loop.call_soon_threadsafe(self.blocks.fire)
+
     async def _publish(self) -> None:
         try:
             await self.publisher.run()
@@ -342,26 +366,6 @@ class Node:
 
     def _stalled(self) -> str | None:
         return self.halted() or None
-
-    def _committed(self, executed: Executed) -> None:
-        """Take note of a block, in the engine's thread."""
-        for placed in executed.placed:
-            self.metrics.entries.labels(placed.applied.outcome.code).inc()
-            signed = placed.applied.signed
-            assert signed is not None, placed.index
-            if signed.submission is not None and placed.applied.outcome is Outcome.ACCEPTED:
-                self.metrics.events.inc(signed.submission.batch.count)
-            if self._handed_over:
-                started = self._handed_over.pop(statement_hash(signed.entry.statement), None)
-                if started is not None:
-                    self.metrics.append_seconds.observe(time.monotonic() - started)
-        for _, applied in executed.dropped:
-            self.metrics.entries.labels(applied.outcome.code).inc()
-        if not executed.leaves or self._loop is None or self.stopping:
-            return
-        self.publisher.committed(executed)
-        self.housekeeping.wake()
-        self._loop.call_soon_threadsafe(self.blocks.fire)
 
 
 def read_genesis(path: Path) -> Ledger:

@@ -34,7 +34,7 @@ from tradeline_ledger.submission import Receipt
 from tradeline_node.config import encode_config, load_config
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.keystore import seal_keystore, write_private
-from tradeline_node.run import listen, serve
+from tradeline_node.run import attach_local, listen, serve
 from tradeline_node.service import Node
 from tradeline_node.tls import tls_key, tls_pin
 
@@ -156,14 +156,7 @@ class Cluster:
             for config in configs:
                 self.nodes.append(Node.open(config, PASSPHRASE))
                 opened.callback(self.nodes[-1].close)
-            engine = LocalEngine(
-                [node.application for node in self.nodes],
-                self.nodes[0].clock_ms,
-                block_ms=configs[0].engine.block_ms,
-            )
-            self.engine = engine
-            for node in self.nodes:
-                node.attach(engine)
+            engine = self.engine = attach_local(self.nodes)
             engine.start()
             opened.callback(engine.stop)
             client = httpx2.Client(trust_env=False, verify=False)

@@ -19,9 +19,8 @@ from tests.node.workload import Feeds
 from tests.world import GENESIS_MS, World
 
 from tradeline_ledger.history import EventId
-from tradeline_ledger.statement import statement_hash
-from tradeline_ledger.transition import Executed
 from tradeline_node.application import Application
+from tradeline_node.committed import Committed
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.errors import BusyError, EngineError
 from tradeline_node.store import LedgerStore
@@ -36,12 +35,9 @@ def main(folder: Path, journal_path: Path, seed: int, file_bytes_max: int) -> No
     applications = [Application(store) for store in stores]
     journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-    def acknowledge(executed: Executed) -> None:
-        for placed in executed.placed:
-            signed = placed.applied.signed
-            assert signed is not None
-            line = f"{statement_hash(signed.entry.statement).hex()} {placed.index}\n"
-            os.write(journal, line.encode())
+    def acknowledge(committed: Committed) -> None:
+        for placed in committed.placed:
+            os.write(journal, f"{placed.hash.hex()} {placed.index}\n".encode())
 
     # The last replica commits last: what it has is acknowledged by all.
     applications[-1].on_commit.append(acknowledge)

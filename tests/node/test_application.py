@@ -220,7 +220,7 @@ def test_check_counts_with_the_time_that_the_next_block_will_have(tmp_path: Path
 
 def test_listeners_hear_of_a_block_once_it_is_on_the_disk(node: Node) -> None:
     heard: list[int] = []
-    node.application.on_commit.append(lambda executed: heard.append(executed.head.size))
+    node.application.on_commit.append(lambda committed: heard.append(committed.head.size))
     node.application.on_commit.append(lambda _: heard.append(node.store.head.size))
     node.block(node.feeds.refused(1))
     assert heard == [3, 3]
