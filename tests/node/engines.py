@@ -196,7 +196,6 @@ class Replica:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self.rpc.close()
         self._applied.close()
         self.store.close()
         self._runtime.cleanup()

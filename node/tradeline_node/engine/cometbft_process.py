@@ -182,18 +182,15 @@ class CometBftProcess:
 
     def _wait_ready(self, process: subprocess.Popen[bytes]) -> bool:
         rpc = CometBftRpc(self.wiring.rpc)
-        try:
-            while process.poll() is None and not self._stopping.is_set():
-                if self.wiring.rpc.exists():
-                    try:
-                        rpc.sync_info()
-                    except EngineError:
-                        pass
-                    else:
-                        return True
-                time.sleep(_POLL_S)
-        finally:
-            rpc.close()
+        while process.poll() is None and not self._stopping.is_set():
+            if self.wiring.rpc.exists():
+                try:
+                    rpc.sync_info()
+                except EngineError:
+                    pass
+                else:
+                    return True
+            time.sleep(_POLL_S)
         if self._stopping.is_set():
             _end(process)
         return False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import socket
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx2
 import msgspec
 
 from tradeline_node.errors import BusyError, EngineError
@@ -16,10 +19,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_S: Final = 10.0
 CONNECTIONS_MAX: Final = 4
+ANSWER_BYTES_MAX: Final = 16 << 20
+"""Of any answer; an answer that is cut off there does not decode."""
 _CACHED: Final = "tx already exists in cache"
 _FULL: Final = "mempool is full"
 _BEHIND: Final = "catching up"
-_URL: Final = "http://engine/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,12 @@ class SyncInfo:
 
 
 class CometBftRpc:
-    """Asks one CometBFT process. Any thread may."""
+    """Asks one CometBFT process. Any thread may; nothing stays open between two questions."""
 
-    def __init__(self, socket: Path) -> None:
-        """Ask at `socket`; nothing is sent yet."""
-        self._client = httpx2.Client(
-            transport=httpx2.HTTPTransport(
-                uds=str(socket), limits=httpx2.Limits(max_connections=CONNECTIONS_MAX)
-            ),
-            timeout=TIMEOUT_S,
-            trust_env=False,
-        )
-
-    def close(self) -> None:
-        """Close all connections."""
-        self._client.close()
+    def __init__(self, path: Path) -> None:
+        """Ask at the socket `path`; nothing is sent yet."""
+        self._path = path
+        self._slots = BoundedSemaphore(CONNECTIONS_MAX)
 
     def offer(self, entry: bytes) -> Checked:
         """
@@ -128,8 +123,28 @@ class CometBftRpc:
     def _ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         try:
-            answer = self._client.post(_URL, content=msgspec.json.encode(request))
-            decoded: dict[str, Any] = msgspec.json.decode(answer.content, type=dict[str, Any])
-        except (httpx2.HTTPError, msgspec.MsgspecError) as error:
+            with self._slots, closing(_UnixConnection(self._path)) as connection:
+                connection.request("POST", "/", msgspec.json.encode(request))
+                content = connection.getresponse().read(ANSWER_BYTES_MAX)
+            decoded: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+        except (OSError, HTTPException, msgspec.MsgspecError) as error:
             raise EngineError(f"the engine does not answer: {type(error).__name__}") from error
         return decoded
+
+
+class _UnixConnection(HTTPConnection):
+    """HTTP over a UNIX socket, which it closes also when nobody listens there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("engine", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        connected = socket.socket(socket.AF_UNIX)
+        try:
+            connected.settimeout(self.timeout)
+            connected.connect(str(self._path))
+        except OSError:
+            connected.close()
+            raise
+        self.sock = connected
