@@ -45,6 +45,7 @@ BULK_KINDS: Final = kinds_of(Kind.SUBMISSION, Kind.MARK)
 DESK_KINDS: Final = kinds_of(*(set(Kind) - {Kind.SUBMISSION, Kind.RELEASED, Kind.CUSTODY}))
 
 _KEYS_BYTES_MAX: Final = 64 * 1024
+MORE_HPKE_MAX: Final = 63
 
 
 class FeedKey(Record, frozen=True):
@@ -114,10 +115,17 @@ class NodeKeys(Record, frozen=True):
     """P-256: the private scalar, big-endian, of the key that TLS connections are made with."""
     witness_seed: B32
     """Ed25519: cosigns checkpoints of other logs, as their outside witness; in no registry."""
+    more_hpke: tuple[bytes, ...] = ()
+    """
+    Further X-Wing private keys: those of earlier epochs, while a live batch names one of them, and
+    one that is to come into force.
+    """
 
     def __post_init__(self) -> None:
-        """Refuse an HPKE key of another length."""
-        if len(self.hpke_private) != PRIVATE_KEY_BYTES:
+        """Refuse HPKE keys of another length, or too many."""
+        if len(self.more_hpke) > MORE_HPKE_MAX:
+            raise ValueError(f"a node has at most {MORE_HPKE_MAX} further HPKE keys")
+        if any(len(key) != PRIVATE_KEY_BYTES for key in (self.hpke_private, *self.more_hpke)):
             raise ValueError(f"HPKE private key must have {PRIVATE_KEY_BYTES} bytes")
 
     def __repr__(self) -> str:

@@ -321,6 +321,13 @@ _ROWS: Final = (
         "Nothing to do: the events are on the ledger once.",
     ),
     Code(
+        "custody-attachment-missing",
+        409,
+        "Attachment is missing",
+        "The node does not hold the attachment of the batch whose keys are dealt again.",
+        "Send the attachment along; the client library fetches it from another node by itself.",
+    ),
+    Code(
         "tag-key-wrong",
         422,
         "Tag key is wrong",

@@ -9,6 +9,7 @@ letters are taken here; what a node derives for itself (tree nodes, indexes) use
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
@@ -219,17 +220,22 @@ def deposits_at(view: View, index: int, size: int) -> Deposits | None:
     submission = read(view, SUBMISSION, submission_key(index))
     if submission is None or index >= size:
         return None
-    placed = count(view, latest_key(index)) or None
-    while placed is not None:
-        row = read(view, REDEPOSIT, redeposit_key(placed))
-        if row is None:
-            raise DamagedError(f"the state row of re-deposit {placed} is missing")
+    for placed, row in _redeposits(view, index):
         if placed < size:
             return Deposits(placed, row.epoch, row.hash, row.time_ms, row.holders)
-        placed = row.before
     return Deposits(
         index, submission.epoch, submission.batch_hash, submission.time_ms, submission.holders
     )
+
+
+def redeposits(view: View, index: int) -> list[int]:
+    """
+    Return the log indexes of all re-deposits of the submission at `index`, the last one first.
+
+    Raises:
+        DamagedError: a row is missing or does not decode.
+    """
+    return [placed for placed, _ in _redeposits(view, index)]
 
 
 def said_bad(view: View, placed: int, validator: int) -> bool:
@@ -331,6 +337,16 @@ def member_key(member: int, from_height: int) -> bytes:
 def epoch_key(epoch: int) -> bytes:
     """Return the key of an epoch record."""
     return EPOCH_PREFIX + _u32(epoch)
+
+
+def _redeposits(view: View, index: int) -> Iterator[tuple[int, RedepositState]]:
+    placed = count(view, latest_key(index)) or None
+    while placed is not None:
+        row = read(view, REDEPOSIT, redeposit_key(placed))
+        if row is None:
+            raise DamagedError(f"the state row of re-deposit {placed} is missing")
+        yield placed, row
+        placed = row.before
 
 
 def _u32(value: int) -> bytes:

@@ -138,11 +138,39 @@ class AttachmentFolder:
         if file is None:
             return None, 0
         with file:
-            if not any(file.has_body(position) for position in positions):
+            if file.is_redeposit or not any(file.has_body(position) for position in positions):
                 return None, 0
             items = file.items()
         gone = frozenset(position for position in positions if items.bodies[position])
         return items.without(gone, self._own_without(items, gone)), len(gone)
+
+    def redeposit_without(
+        self, batch_hash: bytes, positions: frozenset[int], *, live: bool
+    ) -> AttachmentItems | None:
+        """
+        Return what is left of a re-deposit once the shares at `positions` are erased.
+
+        Not `live`: all of them. None if nothing changes, or it is no re-deposit.
+        """
+        file = self.open_file(batch_hash)
+        if file is None:
+            return None
+        with file:
+            if not file.is_redeposit:
+                return None
+            items = file.items()
+        left = items.with_own(self._own_without(items, positions), live=live)
+        unchanged = self._opened(items) == self._opened(left) and items.sealed == left.sealed
+        return None if unchanged else left
+
+    def _opened(self, items: AttachmentItems) -> bytes:
+        """Return the own shares in clear; nothing if they are gone or don't open."""
+        if not items.own:
+            return b""
+        try:
+            return self._box.open(items.batch_hash, items.own)
+        except SealError:
+            return b""
 
     def _own_without(self, items: AttachmentItems, gone: frozenset[int]) -> bytes:
         if not items.own:

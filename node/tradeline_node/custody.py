@@ -233,7 +233,10 @@ class CustodyStore(AttachmentFolder):
             StoreError: the disk is full or failed.
         """
         with self._erasing:
-            left, erased = self.items_without(batch_hash, frozenset(positions))
+            gone = frozenset(positions)
+            left, erased = self.items_without(batch_hash, gone)
+            if left is None:
+                left = self.redeposit_without(batch_hash, gone, live=due_month is not None)
             with self._guard():
                 size = None
                 if left is not None:

@@ -1,6 +1,9 @@
 """
 Attachment files: one batch with its bodies, its sealed deposits and this node's own shares.
 
+A re-deposit has a file of its own, under its own hash: it has no bodies, and in the place of the
+batch a re-deposit without receipts.
+
     header           magic 8, batch_hash 32, member u32, events u32, deposits u32
     offsets          u32 of each item, then of the end: the batch, the bodies, the sealed
                      deposits, the node's own shares
@@ -24,8 +27,9 @@ from tradeline_ledger.body import body_hash
 from tradeline_ledger.deposit import Attachment, sealed_hash
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import MalformedError
+from tradeline_ledger.redeposit import REDEPOSIT
 from tradeline_ledger.registry import COMMITTEE_MAX
-from tradeline_ledger.submission import EVENTS_MAX, Batch, decode_batch
+from tradeline_ledger.submission import EVENTS_MAX, decode_batch
 from tradeline_node.errors import StoreDamagedError
 
 MAGIC: Final = b"tlcust\x00\x01"
@@ -43,22 +47,20 @@ class AttachmentItems:
     batch_hash: bytes
     member: int
     batch: bytes
-    """Encoded `Batch`."""
+    """Encoded `Batch`; of a re-deposit, encoded `Redeposit` without receipts."""
     bodies: tuple[bytes, ...]
-    """In batch order; empty where erased."""
+    """In batch order; empty where erased. None of them: it is a re-deposit."""
     sealed: tuple[bytes, ...]
     """By committee position; empty once the last event was erased."""
     own: bytes
     """This node's shares under its storage key, see `share_box`; empty likewise."""
 
     def attachment(self) -> bytes:
-        """Return the encoded `Attachment`, as it travels."""
-        return encode(
-            Attachment(
-                tuple(body or None for body in self.bodies),
-                tuple(sealed or None for sealed in self.sealed),
-            )
-        )
+        """Return the encoded `Attachment`, as it travels; of a re-deposit, its sealed deposits."""
+        sealed = tuple(each or None for each in self.sealed)
+        if not self.bodies:
+            return encode(sealed)
+        return encode(Attachment(tuple(body or None for body in self.bodies), sealed))
 
     def without(self, positions: frozenset[int], own: bytes) -> AttachmentItems:
         """
@@ -78,6 +80,12 @@ class AttachmentItems:
             self.sealed if live else tuple(b"" for _ in self.sealed),
             own if live else b"",
         )
+
+    def with_own(self, own: bytes, *, live: bool) -> AttachmentItems:
+        """Return the re-deposit with other own shares; not `live`, without any shares."""
+        sealed = self.sealed if live else tuple(b"" for _ in self.sealed)
+        own = own if live else b""
+        return AttachmentItems(self.batch_hash, self.member, self.batch, (), sealed, own)
 
     def encode(self) -> bytes:
         """Return the bytes of the file."""
@@ -132,8 +140,13 @@ class AttachmentFile:
         """Close the file; nothing more is read from it."""
         os.close(self._fd)
 
+    @property
+    def is_redeposit(self) -> bool:
+        """Whether it holds a re-deposit, which has no bodies."""
+        return not self.events
+
     def batch(self) -> bytes:
-        """Return the encoded batch."""
+        """Return the encoded batch, or the re-deposit without receipts."""
         return self._item(0)
 
     def body(self, position: int) -> bytes | None:
@@ -217,14 +230,17 @@ class AttachmentFile:
         )
 
 
-def check_items(items: AttachmentItems, ledger_id: bytes) -> Batch:
+def check_items(items: AttachmentItems, ledger_id: bytes) -> None:
     """
-    Return the batch of an attachment file whose parts are all what the batch commits to.
+    Accept an attachment file whose parts are all what its batch or re-deposit commits to.
 
     Raises:
         StoreDamagedError: a part is another; names batch and part.
     """
     where = f"attachment {items.batch_hash.hex()}"
+    if not items.bodies:
+        _check_redeposit(where, items, ledger_id)
+        return
     try:
         batch = decode_batch(items.batch)
     except MalformedError as error:
@@ -236,7 +252,19 @@ def check_items(items: AttachmentItems, ledger_id: bytes) -> Batch:
     _check_hashes(where, "body", items.bodies, batch.body_hashes(), body_hash)
     expected = [deposit.sealed_hash for deposit in batch.deposits]
     _check_hashes(where, "deposit", items.sealed, expected, sealed_hash)
-    return batch
+
+
+def _check_redeposit(where: str, items: AttachmentItems, ledger_id: bytes) -> None:
+    try:
+        redeposit = REDEPOSIT.decode(items.batch)
+    except MalformedError as error:
+        raise StoreDamagedError(f"{where}: its re-deposit does not decode: {error}") from error
+    if redeposit.hash(ledger_id, items.member) != items.batch_hash:
+        raise StoreDamagedError(f"{where}: the re-deposit in it has another hash")
+    if len(items.sealed) != len(redeposit.deposits):
+        raise StoreDamagedError(f"{where}: it has not one deposit a committee member")
+    expected = [deposit.sealed_hash for deposit in redeposit.deposits]
+    _check_hashes(where, "deposit", items.sealed, expected, sealed_hash)
 
 
 def _check_hashes(

@@ -7,23 +7,21 @@ anything is written, and everything is durable before the receipt is signed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from tradeline_ledger import state
-from tradeline_ledger.body import body_hash, check_bodies
-from tradeline_ledger.deposit import ATTACHMENT, open_deposit, sealed_hash
+from tradeline_ledger.deposit import ATTACHMENT
 from tradeline_ledger.errors import MalformedError, SealError
-from tradeline_ledger.hpke import PrivateKey, deposit_info
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.registry import MemberRecord, Role
-from tradeline_ledger.signing import SigningKey
-from tradeline_ledger.submission import Batch, Receipt, decode_batch, sign_receipt
+from tradeline_ledger.submission import Batch, Receipt, decode_batch
+from tradeline_node.attachment_check import check_all_bodies, check_sealed
 from tradeline_node.custody import CustodyStore
 from tradeline_node.custody_file import AttachmentItems
-from tradeline_node.custody_index import TIME_MS_MAX
 from tradeline_node.errors import RequestError
+from tradeline_node.own_deposit import OwnDeposits
+from tradeline_node.receipts import Receipts
 from tradeline_node.share_box import ShareBox
 from tradeline_node.tag_keys import TagKeys
 
@@ -51,20 +49,18 @@ class CustodyService:
         tag_keys: TagKeys,
         *,
         member: int,
-        node_key: SigningKey,
-        hpke: PrivateKey,
+        receipts: Receipts,
+        deposits: OwnDeposits,
         box: ShareBox,
-        clock_ms: Callable[[], int],
     ) -> None:
-        """Serve for committee member `member`, whose node key and HPKE key these are."""
+        """Serve for committee member `member`, who signs `receipts` and opens `deposits`."""
         self._store = store
         self._custody = custody
         self._tag_keys = tag_keys
         self._member = member
-        self._node_key = node_key
-        self._hpke = hpke
+        self._receipts = receipts
+        self._deposits = deposits
         self._box = box
-        self._clock_ms = clock_ms
         self._ledger_id = store.ledger.ledger_id
 
     def accept(self, member: int, batch: bytes, attachment: bytes) -> Receipt:
@@ -97,7 +93,7 @@ class CustodyService:
                 "custody-tag-key-missing",
                 f"this node lacks the tag key of member {member} that is in force",
             )
-        expires_ms = self._expires_ms()
+        expires_ms = self._receipts.expires_ms()
         if not self._custody.extend(batch_hash, expires_ms):
             self._custody.put(
                 self._check(offer, attachment),
@@ -108,14 +104,7 @@ class CustodyService:
             )
             if index is None:
                 self._place_late(batch_hash)
-        return sign_receipt(
-            self._node_key,
-            self._ledger_id,
-            validator=self._member,
-            member=member,
-            batch=batch_hash,
-            expires_ms=expires_ms,
-        )
+        return self._receipts.sign(member, batch_hash, expires_ms)
 
     def _contributor(self, member: int) -> MemberRecord:
         record = self._store.registry.member(member)
@@ -160,19 +149,16 @@ class CustodyService:
             parts = ATTACHMENT.decode(attachment)
         except MalformedError as error:
             raise RequestError("custody-malformed", str(error)) from error
-        bodies = _check_bodies(parts.bodies, batch.body_hashes())
-        sealed = _check_sealed(parts.sealed, [each.sealed_hash for each in batch.deposits])
-        info = deposit_info(
-            self._ledger_id,
-            member=offer.member,
-            epoch=batch.epoch,
-            recipient=self._member,
-            key_id=self._hpke.public.key_id,
-            events_root=batch.events_root,
-        )
+        bodies = check_all_bodies(parts.bodies, batch.body_hashes())
+        sealed = check_sealed(parts.sealed, [each.sealed_hash for each in batch.deposits])
         try:
-            shares = open_deposit(
-                self._hpke, sealed[position], info, batch.deposits[position], batch.count
+            shares = self._deposits.open(
+                sealed[position],
+                batch.deposits[position],
+                self._store.registry.epochs[batch.epoch],
+                dealer=offer.member,
+                events_root=batch.events_root,
+                count=batch.count,
             )
         except SealError as error:
             raise RequestError(
@@ -194,50 +180,3 @@ class CustodyService:
     def _placed_at(self, batch_hash: bytes) -> int | None:
         row = self._store.get(state.batch_key(batch_hash))
         return None if row is None else int.from_bytes(row, "big")
-
-    def _expires_ms(self) -> int:
-        """
-        Return until when a receipt of now counts.
-
-        Block time stands still while nothing is placed. So that a quiet ledger does not give
-        receipts that have ended before the next block, they run from the node's clock where that
-        is ahead; a receipt only says how long this node keeps the attachment.
-        """
-        now_ms = max(self._store.head.time_ms, self._clock_ms())
-        return min(now_ms + self._store.ledger.params.receipt_ms, TIME_MS_MAX)
-
-
-def _check_bodies(bodies: Sequence[bytes | None], expected: Sequence[bytes]) -> list[bytes]:
-    try:
-        return check_bodies(bodies, expected)
-    except SealError as error:
-        wrong = (
-            position
-            for position, (body, hash_) in enumerate(zip(bodies, expected, strict=False))
-            if body is None or body_hash(body) != hash_
-        )
-        _refuse_part(str(error), next(wrong, min(len(bodies), len(expected))), error)
-
-
-def _check_sealed(sealed: Sequence[bytes | None], expected: Sequence[bytes]) -> list[bytes]:
-    checked = []
-    for position, hash_ in enumerate(expected):
-        own = sealed[position] if position < len(sealed) else None
-        if own is None:
-            _refuse_part(f"sealed deposit {position} is missing", position)
-        if sealed_hash(own) != hash_:
-            _refuse_part(
-                f"sealed deposit {position} hashes to {sealed_hash(own).hex()}, the batch says "
-                f"{hash_.hex()}",
-                position,
-            )
-        checked.append(own)
-    if len(sealed) != len(expected):
-        _refuse_part(
-            f"{len(sealed)} sealed deposits came with a batch of {len(expected)}", len(expected)
-        )
-    return checked
-
-
-def _refuse_part(detail: str, position: int, cause: Exception | None = None) -> NoReturn:
-    raise RequestError("custody-body-wrong", detail, position=position) from cause

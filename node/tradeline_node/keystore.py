@@ -24,6 +24,7 @@ from tradeline_ledger.member_files import NODE_KEYS, NodeKeys
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.signing import SigningKey
 from tradeline_node.errors import KeystoreError
+from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.tls import tls_key, tls_pin
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ class Keystore:
     """Of the node's TLS connections."""
     witness: SigningKey
     """Cosigns checkpoints of other logs; in no registry."""
+    more_hpke: tuple[PrivateKey, ...] = ()
+    """HPKE keys of earlier epochs, or of the next."""
+
+    @property
+    def hpke_keys(self) -> HpkeKeys:
+        """All HPKE keys."""
+        return HpkeKeys(self.hpke, *self.more_hpke)
 
     def __repr__(self) -> str:
         return f"Keystore(member={self.member})"
@@ -77,7 +85,7 @@ class Keystore:
             ("node", self.node.public, record.node_key),
             ("note", self.note.public, record.note_key),
             ("cosigner", self.cosigner.public, record.cosigner_key),
-            ("HPKE", self.hpke.public.encoded, record.hpke_key),
+            ("HPKE", self.hpke_keys.in_force(record).public.encoded, record.hpke_key),
         )
         given = (
             ("engine", self.engine.public, record.engine_key),
@@ -112,6 +120,7 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
     try:
         keys = NODE_KEYS.decode(open_keyfile(passphrase, encoded))
         hpke = PrivateKey.from_bytes(keys.hpke_private)
+        more_hpke = tuple(map(PrivateKey.from_bytes, keys.more_hpke))
         tls = tls_key(keys.tls_private)
     except SealError as error:
         raise KeystoreError(
@@ -130,6 +139,7 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
         SigningKey(keys.peer_seed),
         tls,
         SigningKey(keys.witness_seed),
+        more_hpke,
     )
 
 

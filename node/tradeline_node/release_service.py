@@ -13,14 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tradeline_ledger import calendar
+from tradeline_ledger import calendar, state
 from tradeline_ledger.body import body_hash
-from tradeline_ledger.deposit import open_deposit, share_paths
+from tradeline_ledger.deposit import share_paths
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import MalformedError, SealError
 from tradeline_ledger.history import EventId
-from tradeline_ledger.hpke import PrivateKey, answer_info, deposit_info, seal
+from tradeline_ledger.hpke import answer_info, seal
 from tradeline_ledger.inquiry import scope_hash
+from tradeline_ledger.redeposit import REDEPOSIT
 from tradeline_ledger.release import (
     Answer,
     EntryShares,
@@ -34,11 +35,13 @@ from tradeline_ledger.release import (
 from tradeline_ledger.sharing import SHARE_BYTES
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.state import SubmissionState
-from tradeline_ledger.submission import decode_batch, header_body_hash, header_retain_month
+from tradeline_ledger.submission import decode_submission, header_body_hash, header_retain_month
 from tradeline_node.custody import CustodyStore
 from tradeline_node.custody_file import AttachmentFile
-from tradeline_node.errors import RequestError, StoreDamagedError
+from tradeline_node.errors import KeystoreError, RequestError, StoreDamagedError
+from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.history_reader import Filed, Histories, later_marks, read_histories
+from tradeline_node.own_deposit import OwnDeposits
 from tradeline_node.proofs import LaterMarks, build_proofs
 from tradeline_node.release_checks import Granted, check_request
 from tradeline_node.released_log import ReleasedLog
@@ -47,6 +50,7 @@ from tradeline_node.scope import derive_scope
 from tradeline_node.tag_keys import TagKeys
 
 if TYPE_CHECKING:
+    from tradeline_ledger.registry import MemberRecord
     from tradeline_node.store import LedgerStore
 
 
@@ -72,11 +76,12 @@ class ReleaseService:
         *,
         member: int,
         node_key: SigningKey,
-        hpke: PrivateKey,
+        hpke: HpkeKeys,
+        deposits: OwnDeposits,
         stalled: Callable[[], str | None],
     ) -> None:
         """
-        Serve for committee member `member`, whose node key and HPKE key these are.
+        Serve for committee member `member`, whose node key and HPKE keys these are.
 
         `stalled` returns why the node can't tell what the ledger says now, None while it can.
         """
@@ -87,6 +92,7 @@ class ReleaseService:
         self._member = member
         self._node_key = node_key
         self._hpke = hpke
+        self._deposits = deposits
         self._stalled = stalled
         self._ledger_id = store.ledger.ledger_id
         self.damaged: set[bytes] = set()
@@ -110,7 +116,7 @@ class ReleaseService:
             raise RequestError("release-stalled", reason)
         granted = check_request(
             self._store,
-            self._hpke,
+            self._hpke.in_force(self._record()),
             self._member,
             index=inquiry,
             reader=reader,
@@ -142,13 +148,19 @@ class ReleaseService:
                 histories.rows,
             )
         )
-        opened = self._open(histories, granted.want)
+        opened = self._open(histories, granted.want, size)
         response = ReleaseResponse(
             self._answer(granted, common, opened), self._proofs(granted, histories, opened, until)
         )
         events = sum(row.count for row in histories.rows)
         self._released.note(inquiry, events, common_hash(common))
         return encode(response)
+
+    def _record(self) -> MemberRecord:
+        record = self._store.registry.member(self._member)
+        if record is None:
+            raise RequestError("release-stalled", "this node's member is not in the registry")
+        return record
 
     def _proof_size(self, size: int, asked: int | None) -> int:
         newest = self._store.head.size
@@ -178,7 +190,7 @@ class ReleaseService:
         later = LaterMarks(later_marks(self._store, opened.missing, size, until), until)
         return encode(build_proofs(self._store, histories, opened.bodies, size, later))
 
-    def _open(self, histories: Histories, want: int) -> _Opened:
+    def _open(self, histories: Histories, want: int, size: int) -> _Opened:
         """Return what is held of every event whose body is there and is to be there."""
         params = self._store.ledger.params
         month = calendar.month(self._store.head.time_ms, params.utc_offset_min)
@@ -193,31 +205,31 @@ class ReleaseService:
             else:
                 filed.setdefault(each.event.index, []).append(each)
         for index, events in filed.items():
-            self._open_entry(index, events, histories.submissions[index], want, opened)
+            submission = histories.submissions[index]
+            there = self._open_entry(events, submission, want, opened)
+            if there and want & Want.SHARES:
+                deposits = state.deposits_at(self._store, index, size)
+                assert deposits is not None, index
+                shares = self._shares(there, submission, deposits, want)
+                if shares:
+                    opened.shares.append(EntryShares(index, deposits.epoch, shares))
         return opened
 
     def _open_entry(
-        self,
-        index: int,
-        events: list[Filed],
-        submission: SubmissionState,
-        want: int,
-        opened: _Opened,
-    ) -> None:
+        self, events: list[Filed], submission: SubmissionState, want: int, opened: _Opened
+    ) -> list[Filed]:
+        """Return those of `events`, all of one submission, whose bodies are there."""
         try:
             file = self._custody.open_file(submission.batch_hash)
             if file is None:
                 opened.missing += events
-                return
+                return []
             with file:
-                there = [each for each in events if self._has_body(file, each, want, opened)]
-                if there and want & Want.SHARES:
-                    shares = self._shares(file, there, submission, want)
-                    if shares:
-                        opened.shares.append(EntryShares(index, submission.epoch, shares))
+                return [each for each in events if self._has_body(file, each, want, opened)]
         except (StoreDamagedError, OSError):
             # Other committee members have the attachment; the operator hears of this one.
             self.damaged.add(submission.batch_hash)
+            return []
 
     def _has_body(self, file: AttachmentFile, each: Filed, want: int, opened: _Opened) -> bool:
         position = each.event.position
@@ -233,17 +245,42 @@ class ReleaseService:
         return True
 
     def _shares(
-        self, file: AttachmentFile, events: list[Filed], submission: SubmissionState, want: int
+        self,
+        events: list[Filed],
+        submission: SubmissionState,
+        deposits: state.Deposits,
+        want: int,
+    ) -> tuple[EventShare, ...]:
+        """Return this node's shares out of the deposits that were in force."""
+        try:
+            file = self._custody.open_file(deposits.hash)
+            if file is None:
+                return ()
+            with file:
+                return self._read_shares(file, events, submission, deposits, want)
+        except (StoreDamagedError, KeystoreError, OSError):
+            self.damaged.add(deposits.hash)
+            return ()
+
+    def _read_shares(
+        self,
+        file: AttachmentFile,
+        events: list[Filed],
+        submission: SubmissionState,
+        deposits: state.Deposits,
+        want: int,
     ) -> tuple[EventShare, ...]:
         paths: list[list[bytes]] | list[None]
         positions = [each.event.position for each in events]
+        index = events[0].event.index
         shares = None
         if want & Want.SHARE_PATHS:
             # Shares of erased events are gone from the node's own copy, and paths need them all.
-            shares = self._open_deposit(file, submission)
+            shares = self._open_deposit(file, index, submission, deposits)
             paths = share_paths(shares, positions) if shares else []
         else:
-            shares = self._custody.own_shares(file) or self._open_deposit(file, submission)
+            own = self._custody.own_shares(file)
+            shares = own or self._open_deposit(file, index, submission, deposits)
             paths = [None] * len(positions)
         if shares is None:
             return ()
@@ -256,26 +293,31 @@ class ReleaseService:
             for position, path in zip(positions, paths, strict=True)
         )
 
-    def _open_deposit(self, file: AttachmentFile, submission: SubmissionState) -> bytes | None:
+    def _open_deposit(
+        self,
+        file: AttachmentFile,
+        index: int,
+        submission: SubmissionState,
+        deposits: state.Deposits,
+    ) -> bytes | None:
         """Return the shares in this node's sealed deposit, None if it has none in that epoch."""
-        committee_position = self._store.registry.epochs[submission.epoch].position(self._member)
-        if committee_position is None:
+        epoch = self._store.registry.epochs[deposits.epoch]
+        position = epoch.position(self._member)
+        if position is None:
             return None
-        sealed = file.sealed(committee_position)
+        sealed = file.sealed(position)
         if sealed is None:
             return None
-        batch = decode_batch(file.batch())
-        info = deposit_info(
-            self._ledger_id,
-            member=submission.member,
-            epoch=submission.epoch,
-            recipient=self._member,
-            key_id=self._hpke.public.key_id,
-            events_root=batch.events_root,
-        )
+        batch = decode_submission(self._store.content(index)).batch
+        listed = REDEPOSIT.decode(file.batch()).deposits if file.is_redeposit else batch.deposits
         try:
-            return open_deposit(
-                self._hpke, sealed, info, batch.deposits[committee_position], batch.count
+            return self._deposits.open(
+                sealed,
+                listed[position],
+                epoch,
+                dealer=submission.member,
+                events_root=batch.events_root,
+                count=batch.count,
             )
         except SealError as error:
             raise StoreDamagedError(f"deposit of batch {file.batch_hash.hex()}: {error}") from error

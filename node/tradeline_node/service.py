@@ -26,11 +26,15 @@ from tradeline_node.http.limits import NonceMemory, RateLimit, Slots, Turns
 from tradeline_node.keystore import FOLDER_MODE, Keystore, open_keystore
 from tradeline_node.logs import Log, node_log
 from tradeline_node.metrics import Metrics
+from tradeline_node.ordered_attachment import OrderedAttachments
 from tradeline_node.outbox import Handover, Outbox, Standing
+from tradeline_node.own_deposit import OwnDeposits
 from tradeline_node.peers import PeerClient
 from tradeline_node.publish import Publisher
 from tradeline_node.published import PublishedStore
 from tradeline_node.pulse import Pulse
+from tradeline_node.receipts import Receipts
+from tradeline_node.redeposit_service import RedepositService
 from tradeline_node.release_service import ReleaseService
 from tradeline_node.released_log import FILE_NAME as RELEASED_NAME
 from tradeline_node.released_log import ReleasedLog
@@ -93,6 +97,8 @@ class Node:
         self.stopping = False
         self._handed_over: dict[bytes, float] = {}
         self.custody_service: CustodyService
+        self.attachments: OrderedAttachments
+        self.redeposit_service: RedepositService
         self.release_service: ReleaseService
         self.outbox: Outbox
         self.housekeeping: Housekeeping
@@ -146,7 +152,8 @@ class Node:
     ) -> Node:
         folder = config.path(config.storage.custody)
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        box = open_share_box(folder / BOX_KEY_NAME, keys.hpke, ledger.ledger_id, keys.member)
+        hpke = keys.hpke_keys
+        box = open_share_box(folder / BOX_KEY_NAME, hpke, ledger.ledger_id, keys.member)
         custody = CustodyStore(
             folder,
             box,
@@ -154,21 +161,35 @@ class Node:
             quota_bytes=config.storage.custody_quota_mib * MEBIBYTE,
         )
         try:
-            tag_keys = TagKeys(folder / TAG_KEYS_NAME, ledger.ledger_id, keys.member, keys.hpke)
+            tag_keys = TagKeys(folder / TAG_KEYS_NAME, ledger.ledger_id, keys.member, hpke)
             published = PublishedStore(config.path(config.storage.published))
         except BaseException:
             custody.close()
             raise
         node = cls(config, ledger, keys, _Stores(store, custody, published), tag_keys)
+        receipts = Receipts(store, keys.member, keys.node, node.clock_ms)
+        deposits = OwnDeposits(ledger.ledger_id, keys.member, hpke)
         node.custody_service = CustodyService(
             store,
             custody,
             tag_keys,
             member=keys.member,
-            node_key=keys.node,
-            hpke=keys.hpke,
+            receipts=receipts,
+            deposits=deposits,
             box=box,
-            clock_ms=node.clock_ms,
+        )
+        node.attachments = OrderedAttachments(
+            store, custody, member=keys.member, deposits=deposits, box=box
+        )
+        node.redeposit_service = RedepositService(
+            store,
+            custody,
+            tag_keys,
+            member=keys.member,
+            receipts=receipts,
+            deposits=deposits,
+            attachments=node.attachments,
+            box=box,
         )
         return node
 
@@ -197,6 +218,7 @@ class Node:
             node_key=self.keys.node,
             clock_ms=self.clock_ms,
         )
+        hpke = self.keys.hpke_keys
         self.release_service = ReleaseService(
             self.store,
             self.custody,
@@ -204,7 +226,8 @@ class Node:
             self._released,
             member=self.member,
             node_key=self.keys.node,
-            hpke=self.keys.hpke,
+            hpke=hpke,
+            deposits=OwnDeposits(self.ledger.ledger_id, self.member, hpke),
             stalled=self._stalled,
         )
         self.housekeeping = Housekeeping(

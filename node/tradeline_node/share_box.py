@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import SealError
 from tradeline_ledger.hashing import label
-from tradeline_ledger.hpke import PrivateKey, open_sealed, seal
+from tradeline_ledger.hpke import seal
 from tradeline_node.durable import write_file
 from tradeline_node.errors import StoreError
+from tradeline_node.hpke_keys import HpkeKeys
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -69,25 +70,30 @@ class ShareBox:
         return AESGCM(HKDFExpand(SHA256(), KEY_BYTES, _INFO + batch_hash).derive(self._key))
 
 
-def open_share_box(path: Path, hpke: PrivateKey, ledger_id: bytes, member: int) -> ShareBox:
+def open_share_box(path: Path, hpke: HpkeKeys, ledger_id: bytes, member: int) -> ShareBox:
     """
     Return the box whose key the file at `path` holds, sealed; a new one if there is no file.
 
     Raises:
         StoreError: the file does not open with the node's HPKE key, or can't be written.
     """
-    info = encode(("tradeline/v1 own-shares", ledger_id, member, hpke.public.key_id))
+
+    def info(key_id: bytes) -> bytes:
+        return encode(("tradeline/v1 own-shares", ledger_id, member, key_id))
+
     try:
         if not path.exists():
-            write_file(path, seal(hpke.public, secrets.token_bytes(KEY_BYTES), info))
+            public = hpke.newest.public
+            key = secrets.token_bytes(KEY_BYTES)
+            write_file(path, seal(public, key, info(public.key_id)))
         sealed = path.read_bytes()
     except OSError as error:
         raise StoreError(f"key of the own shares {path}: {error.strerror}") from error
     try:
-        key = open_sealed(hpke, sealed, info)
+        key = hpke.open_sealed(sealed, info)
     except SealError as error:
         raise StoreError(
-            f"key of the own shares {path} does not open with this node's HPKE key; remove the "
+            f"key of the own shares {path} does not open with this node's HPKE keys; remove the "
             "file, and shares will be read from the sealed deposits"
         ) from error
     return ShareBox(key)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import calendar, state
 from tradeline_ledger.mark import MARK
+from tradeline_ledger.redeposit import REDEPOSIT
 from tradeline_ledger.statement import STATEMENT, EntryLeaf, Kind, decode_leaf
-from tradeline_ledger.submission import decode_batch
+from tradeline_ledger.submission import decode_batch, decode_submission
 from tradeline_node.custody import CustodyStore
 from tradeline_node.custody_index import Held
 from tradeline_node.errors import StoreDamagedError
@@ -122,8 +123,13 @@ class Sweeper:
                 row = state.read(self._store, state.SUBMISSION, state.submission_key(index))
                 assert row is not None, index
                 placed.append((row.batch_hash, index))
+            elif kind == Kind.REDEPOSIT:
+                again = state.read(self._store, state.REDEPOSIT, state.redeposit_key(index))
+                assert again is not None, index
+                placed.append((again.hash, index))
             elif kind == Kind.MARK:
-                marked.append(MARK.decode(self._store.content(index)).target.index)
+                target = MARK.decode(self._store.content(index)).target.index
+                marked += [target, *state.redeposits(self._store, target)]
         self._custody.placed(placed, marked, end)
 
     def _settle(self) -> None:
@@ -139,9 +145,14 @@ class Sweeper:
         file = self._custody.open_file(held.batch_hash)
         if file is None:
             return self._custody.erase(held.batch_hash, [], None)
+        index = held.log_index
         with file:
-            months = decode_batch(file.batch()).retain_months()
-        kept = last_months(self._store, held.log_index, months)
+            if file.is_redeposit:
+                index = REDEPOSIT.decode(file.batch()).index
+                batch = decode_submission(self._store.content(index)).batch
+            else:
+                batch = decode_batch(file.batch())
+        kept = last_months(self._store, index, batch.retain_months())
         gone = [position for position, last in enumerate(kept) if last is None or last < month]
         due = min((last for last in kept if last is not None and last >= month), default=None)
         return self._custody.erase(held.batch_hash, gone, due)

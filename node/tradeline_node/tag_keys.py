@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from tradeline_ledger.errors import SealError
-from tradeline_ledger.hpke import SEAL_OVERHEAD_BYTES, PrivateKey, open_sealed, tag_key_info
+from tradeline_ledger.hpke import SEAL_OVERHEAD_BYTES, PublicKey, seal, tag_key_info
 from tradeline_ledger.registry import MemberRecord, Registry
 from tradeline_ledger.tag import TAG_KEY_BYTES, Tagger, tag_key_hash
 from tradeline_node.durable import make_folders, remove_parts, write_file
 from tradeline_node.errors import RequestError, StoreError
+from tradeline_node.hpke_keys import HpkeKeys
 
 SEALED_BYTES: Final = TAG_KEY_BYTES + SEAL_OVERHEAD_BYTES
 FOLDER_NAME: Final = "tag-keys"
@@ -29,9 +30,9 @@ _NAME: Final = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{64})\.sealed")
 class TagKeys:
     """All tag keys known here. Any thread may read and write. Its representation shows none."""
 
-    def __init__(self, path: Path, ledger_id: bytes, recipient: int, hpke: PrivateKey) -> None:
+    def __init__(self, path: Path, ledger_id: bytes, recipient: int, hpke: HpkeKeys) -> None:
         """
-        Open the keys in the folder `path` with the HPKE key of committee member `recipient`.
+        Open the keys in the folder `path` with the HPKE keys of committee member `recipient`.
 
         Raises:
             StoreError: the folder can't be read or made.
@@ -57,7 +58,7 @@ class TagKeys:
 
     def put(self, registry: Registry, member: int, sealed: bytes) -> None:
         """
-        Keep a tag key that `member` handed over, as `sealed` to this node.
+        Keep a tag key of `member`, as `sealed` to this node by it or by a committee member.
 
         Raises:
             RequestError: it does not open, or its hash is in no version of the member's record.
@@ -83,12 +84,40 @@ class TagKeys:
 
     def has(self, record: MemberRecord) -> bool:
         """Return whether the key that is in force in `record` is known here."""
-        hash_ = record.tag_key_hash
-        return hash_ is not None and (record.id, hash_) in self._taggers
+        return self._known(record.id, record.tag_key_hash)
 
     def tagger(self, member: int, hash_: bytes) -> Tagger | None:
         """Return the key of `member` with that hash, None if it is not known here."""
         return self._taggers.get((member, hash_))
+
+    def missing(self, registry: Registry) -> list[tuple[int, bytes]]:
+        """Return member and hash of every tag key of `registry` that is not known here."""
+        named = {(each.id, each.tag_key_hash) for each in registry.members if each.tag_key_hash}
+        return sorted((member, hash_) for member, hash_ in named if not self._known(member, hash_))
+
+    def sealed_for(self, member: int, hash_: bytes, recipient: int, public: bytes) -> bytes | None:
+        """
+        Return the tag key of `member` with that hash, sealed to another committee member.
+
+        `public` is the HPKE key of `recipient` in the registry. None if the key is not known here.
+
+        Raises:
+            StoreError: the file of the key can't be read.
+            RequestError: it does not open any more.
+            MalformedError: `public` can't be sealed to.
+        """
+        if not self._known(member, hash_):
+            return None
+        path = self._path / file_name(member, hash_)
+        try:
+            key = self._open(member, path.read_bytes())
+        except OSError as error:
+            raise StoreError(f"tag key {path} can't be read: {error.strerror}") from error
+        to = PublicKey.from_bytes(public)
+        return seal(to, key, tag_key_info(self._ledger_id, member, recipient, to.key_id))
+
+    def _known(self, member: int, hash_: bytes | None) -> bool:
+        return hash_ is not None and (member, hash_) in self._taggers
 
     def _open(self, member: int, sealed: bytes) -> bytes:
         if len(sealed) != SEALED_BYTES:
@@ -96,14 +125,17 @@ class TagKeys:
                 "tag-key-wrong",
                 f"a sealed tag key has {SEALED_BYTES} bytes, got {len(sealed)}",
             )
-        info = tag_key_info(self._ledger_id, member, self._recipient, self._hpke.public.key_id)
+
+        def info(key_id: bytes) -> bytes:
+            return tag_key_info(self._ledger_id, member, self._recipient, key_id)
+
         try:
-            return open_sealed(self._hpke, sealed, info)
+            return self._hpke.open_sealed(sealed, info)
         except SealError as error:
             raise RequestError(
                 "tag-key-wrong",
-                f"the tag key does not open with HPKE key {self._hpke.public.key_id.hex()} of "
-                f"member {self._recipient}; seal it to this node, for this ledger, as member "
+                f"the tag key does not open with HPKE key {self._hpke.newest.public.key_id.hex()} "
+                f"of member {self._recipient}; seal it to this node, for this ledger, as member "
                 f"{member}",
             ) from error
 

@@ -43,7 +43,12 @@ from tradeline_node.application import Application
 from tradeline_node.custody import BOX_KEY_NAME, QUOTA_BYTES, CustodyStore
 from tradeline_node.custody_service import CustodyService
 from tradeline_node.engine.local import LocalEngine
+from tradeline_node.hpke_keys import HpkeKeys
+from tradeline_node.ordered_attachment import OrderedAttachments
 from tradeline_node.outbox import Outbox
+from tradeline_node.own_deposit import OwnDeposits
+from tradeline_node.receipts import Receipts
+from tradeline_node.redeposit_service import RedepositService
 from tradeline_node.release_service import ReleaseService
 from tradeline_node.released_log import FILE_NAME, ReleasedLog
 from tradeline_node.share_box import open_share_box
@@ -80,25 +85,40 @@ class Node:
     def open_services(self) -> None:
         """Open everything but the ledger store; again, as after a restart."""
         own, ledger = self.world.institution(self.member), self.world.ledger
+        hpke = HpkeKeys(own.hpke)
         path = self.folder / "custody"
         path.mkdir(exist_ok=True)
-        self.box = open_share_box(path / BOX_KEY_NAME, own.hpke, ledger.ledger_id, own.id)
+        self.box = open_share_box(path / BOX_KEY_NAME, hpke, ledger.ledger_id, own.id)
         self.custody = CustodyStore(
             path,
             self.box,
             kept_until_ms=self.store.head.time_ms + ledger.params.receipt_ms,
             quota_bytes=self.quota_bytes,
         )
-        self.tag_keys = TagKeys(path / FOLDER_NAME, ledger.ledger_id, own.id, own.hpke)
+        self.tag_keys = TagKeys(path / FOLDER_NAME, ledger.ledger_id, own.id, hpke)
+        receipts = Receipts(self.store, own.id, own.node, lambda: self.world.time_ms)
+        deposits = OwnDeposits(ledger.ledger_id, own.id, hpke)
         self.service = CustodyService(
             self.store,
             self.custody,
             self.tag_keys,
             member=own.id,
-            node_key=own.node,
-            hpke=own.hpke,
+            receipts=receipts,
+            deposits=deposits,
             box=self.box,
-            clock_ms=lambda: self.world.time_ms,
+        )
+        self.attachments = OrderedAttachments(
+            self.store, self.custody, member=own.id, deposits=deposits, box=self.box
+        )
+        self.redeposits = RedepositService(
+            self.store,
+            self.custody,
+            self.tag_keys,
+            member=own.id,
+            receipts=receipts,
+            deposits=deposits,
+            attachments=self.attachments,
+            box=self.box,
         )
         self.outbox = Outbox(self.folder / "outbox.sqlite", self.store, self.engine, resend_ms=0)
         self.released = ReleasedLog(
@@ -116,7 +136,8 @@ class Node:
             self.released,
             member=own.id,
             node_key=own.node,
-            hpke=own.hpke,
+            hpke=hpke,
+            deposits=deposits,
             stalled=lambda: self.stalled,
         )
         self.sweeper = Sweeper(self.store, self.custody)

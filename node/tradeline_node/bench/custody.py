@@ -28,6 +28,9 @@ from tradeline_node.bench.apply import BATCH_EVENTS, SEED
 from tradeline_node.bench.stopwatch import Stopwatch, rss_mib
 from tradeline_node.custody import CustodyStore
 from tradeline_node.custody_service import CustodyService
+from tradeline_node.hpke_keys import HpkeKeys
+from tradeline_node.own_deposit import OwnDeposits
+from tradeline_node.receipts import Receipts
 from tradeline_node.share_box import open_share_box
 from tradeline_node.store import LedgerStore
 from tradeline_node.tag_keys import FOLDER_NAME, TagKeys
@@ -62,7 +65,7 @@ def measure_custody(events: int) -> Measured:
     with tempfile.TemporaryDirectory(prefix="tradeline-bench-") as name:
         folder = Path(name)
         store = LedgerStore.open(folder / "ledger", sample.ledger)
-        box = open_share_box(folder / "box", node.hpke, sample.ledger.ledger_id, node.id)
+        box = open_share_box(folder / "box", HpkeKeys(node.hpke), sample.ledger.ledger_id, node.id)
         custody = CustodyStore(folder / "custody", box, kept_until_ms=SAMPLE_MS)
         try:
             service = CustodyService(
@@ -70,10 +73,9 @@ def measure_custody(events: int) -> Measured:
                 custody,
                 _tag_keys(folder / FOLDER_NAME, sample, contributor, node),
                 member=node.id,
-                node_key=node.node,
-                hpke=node.hpke,
+                receipts=Receipts(store, node.id, node.node, lambda: SAMPLE_MS),
+                deposits=OwnDeposits(sample.ledger.ledger_id, node.id, HpkeKeys(node.hpke)),
                 box=box,
-                clock_ms=lambda: SAMPLE_MS,
             )
             for _ in range(batches):
                 offer = _offer(sample, contributor, random)
@@ -99,7 +101,7 @@ def _tag_keys(
     folder: Path, sample: Sample, contributor: SampleMember, node: SampleMember
 ) -> TagKeys:
     ledger = sample.ledger
-    tag_keys = TagKeys(folder, ledger.ledger_id, node.id, node.hpke)
+    tag_keys = TagKeys(folder, ledger.ledger_id, node.id, HpkeKeys(node.hpke))
     info = tag_key_info(ledger.ledger_id, contributor.id, node.id, node.hpke.public.key_id)
     sealed = seal(node.hpke.public, contributor.tag_key, info)
     tag_keys.put(ledger.registry, contributor.id, sealed)

@@ -12,6 +12,7 @@ from tradeline_ledger.inquiry import Inquiry
 from tradeline_ledger.measured import Measured
 from tradeline_ledger.sample import SAMPLE_MS, Sample
 from tradeline_ledger.tag import Category
+from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.bench.apply import BATCH_EVENTS, BLOCK_BATCHES, Ingest, random_tags
 from tradeline_node.bench.stopwatch import Stopwatch, rss_mib
 from tradeline_node.history_reader import read_histories
@@ -43,7 +44,9 @@ def measure_scope(members: int, events: int) -> Measured:
         try:
             for _ in range(0, events, BLOCK_BATCHES * BATCH_EVENTS):
                 ingest.block(BLOCK_BATCHES, random_tags)
-            tag_keys = TagKeys(Path(folder) / FOLDER_NAME, ledger.ledger_id, node.id, node.hpke)
+            tag_keys = TagKeys(
+                Path(folder) / FOLDER_NAME, ledger.ledger_id, node.id, HpkeKeys(node.hpke)
+            )
             for each in (*sample.members, *sample.others):
                 info = tag_key_info(ledger.ledger_id, each.id, node.id, node.hpke.public.key_id)
                 sealed = seal(node.hpke.public, each.tag_key, info)

@@ -32,6 +32,7 @@ from tradeline_node.http.parameters import WAIT_MS_MAX, PathHash, PathMember
 from tradeline_node.http.problems import NOT_FOUND, described_signed
 from tradeline_node.http.routes_log import OCTETS, outcome_model
 from tradeline_node.metrics import counted
+from tradeline_node.redeposit_service import OFFER, OFFER_BYTES_MAX
 from tradeline_node.service import Node
 from tradeline_node.tag_keys import SEALED_BYTES
 
@@ -135,7 +136,43 @@ async def post_custody(
     return Response(encode(receipt), media_type=OCTETS)
 
 
-@router.get("/custody/{batch}", responses=binary("Attachment of a batch."))
+@router.post(
+    "/redeposits",
+    responses={
+        **binary("Receipt of custody, over the re-deposit's hash."),
+        **described_signed(
+            *("body-too-large", "custody-malformed", "custody-body-wrong", "custody-deposit-wrong"),
+            *("custody-tag-key-missing", "custody-quota", "custody-placed", "node-halted"),
+            *("custody-attachment-missing", "custody-not-committee"),
+        ),
+    },
+    openapi_extra=binary_body(
+        "Array of log index, epoch, deposits, sealed deposits and the batch's attachment or nil, "
+        "docs/formats.md section 8."
+    ),
+)
+async def post_redeposit(
+    caller: Annotated[Caller, Depends(member(OFFER_BYTES_MAX, Role.CONTRIBUTOR))],
+    node: CurrentNode,
+) -> Response:
+    """Check deposits that were dealt again for the caller's batch, keep them, give a receipt."""
+    try:
+        offer = OFFER.decode(caller.body)
+    except MalformedError as error:
+        raise RequestError("custody-malformed", str(error)) from error
+
+    def accept() -> Receipt:
+        node.check_writes()
+        return node.redeposit_service.accept(caller.member, offer)
+
+    with counted(node.metrics.custody_batches):
+        receipt = await node.custody_turns.run(accept)
+    return Response(encode(receipt), media_type=OCTETS)
+
+
+@router.get(
+    "/custody/{batch}", responses=binary("Attachment of a batch; sealed deposits of a re-deposit.")
+)
 async def read_custody(
     batch: PathHash, node: CurrentNode, caller: Annotated[Caller, Depends(member())]
 ) -> Response:
