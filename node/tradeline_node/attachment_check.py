@@ -1,4 +1,4 @@
-"""What an attachment must show before anything of it is kept: each part is the one that is named."""
+"""What an attachment must show before any of it is kept: each part is the one that is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This node's own deposits: opened with the HPKE key of their epoch, compared with what is named."""
+"""This node's own deposits: opened with the HPKE key of their epoch, and compared."""
 
 from __future__ import annotations
 

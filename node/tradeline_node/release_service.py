@@ -39,8 +39,8 @@ from tradeline_ledger.submission import decode_submission, header_body_hash, hea
 from tradeline_node.custody import CustodyStore
 from tradeline_node.custody_file import AttachmentFile
 from tradeline_node.errors import KeystoreError, RequestError, StoreDamagedError
-from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.history_reader import Filed, Histories, later_marks, read_histories
+from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.own_deposit import OwnDeposits
 from tradeline_node.proofs import LaterMarks, build_proofs
 from tradeline_node.release_checks import Granted, check_request

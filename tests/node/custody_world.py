@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.world import World, seed
 
+from tradeline_ledger import state
 from tradeline_ledger.consent import Terms, consent_id
 from tradeline_ledger.deposit import Attachment
 from tradeline_ledger.encoding import encode
@@ -22,6 +23,8 @@ from tradeline_ledger.hpke import (
 )
 from tradeline_ledger.inquiry import key_hash
 from tradeline_ledger.mark import Mark, MarkKind, MarkReason
+from tradeline_ledger.redeposit import Redeposit
+from tradeline_ledger.registry import EpochRecord
 from tradeline_ledger.release import (
     ANSWER,
     COMMON,
@@ -48,7 +51,7 @@ from tradeline_node.ordered_attachment import OrderedAttachments
 from tradeline_node.outbox import Outbox
 from tradeline_node.own_deposit import OwnDeposits
 from tradeline_node.receipts import Receipts
-from tradeline_node.redeposit_service import RedepositService
+from tradeline_node.redeposit_service import RedepositOffer, RedepositService
 from tradeline_node.release_service import ReleaseService
 from tradeline_node.released_log import FILE_NAME, ReleasedLog
 from tradeline_node.share_box import open_share_box
@@ -233,6 +236,46 @@ class Committee:
             entries
         ), executed
         return executed.placed[0].index
+
+    def open_epoch(self, *members: int) -> EpochRecord:
+        """Put a committee of `members` in force from the next height on, on every node."""
+        record = self.world.open_epoch(*members)
+        for node in self.nodes.values():
+            node.store._database.write([(state.epoch_key(record.epoch), encode(record))], [])
+            node.store.registry = self.world.registry
+        return record
+
+    def offer(
+        self,
+        index: int,
+        attachment: Attachment | None = None,
+        *,
+        dealer: object = 0,
+        erased: tuple[int, ...] = (),
+    ) -> RedepositOffer:
+        """Deal the keys of the batch at `index`, the last that `batch` made, again."""
+        member = self._member_of(index)
+        dealt, sealed = self.world.deal_again(
+            member, index, salt=self._salt, dealer=dealer, erased=erased
+        )
+        encoded = None if attachment is None else encode(attachment)
+        epoch = self.world.registry.epoch.epoch
+        return RedepositOffer(index, epoch, dealt, tuple(sealed), encoded)
+
+    def redeposit(
+        self, offer: RedepositOffer, nodes: Sequence[int], given: Sequence[Receipt] = ()
+    ) -> int:
+        """Hand a re-deposit to `nodes` and post it with their receipts; return its log index."""
+        member = self._member_of(offer.index)
+        receipts = [self.nodes[each].redeposits.accept(member, offer) for each in nodes]
+        listed = tuple(sorted([*receipts, *given], key=lambda each: each.validator))
+        content = encode(Redeposit(offer.index, offer.epoch, offer.deposits, listed))
+        return self.placed(self.world.entry(member, Kind.REDEPOSIT, content))
+
+    def _member_of(self, index: int) -> int:
+        row = state.read(self.world, state.SUBMISSION, state.submission_key(index))
+        assert row is not None, index
+        return row.member
 
     def tick(self, later_ms: int) -> None:
         """Move block time on, by an entry that is placed, refused and changes nothing else."""

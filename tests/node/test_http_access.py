@@ -40,6 +40,7 @@ RULES = {
     "GET /v1/statements/{statement}": "member",
     "POST /v1/entries": "member",
     "POST /v1/custody": "member with role CONTRIBUTOR",
+    "POST /v1/redeposits": "member with role CONTRIBUTOR",
     "GET /v1/custody/{batch}": "member",
     "PUT /v1/tag-keys/{member_id}": "member",
     "POST /v1/releases/{inquiry}": "member",
@@ -111,6 +112,7 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "GET /v1/statements/{statement}": ("/v1/statements/" + "00" * 32, b""),
         "POST /v1/entries": ("/v1/entries", objects["entry"]),
         "POST /v1/custody": ("/v1/custody", b"\x92\xc4\x00\xc4\x00"),
+        "POST /v1/redeposits": ("/v1/redeposits", b"\x95"),
         "GET /v1/custody/{batch}": (f"/v1/custody/{objects['batch']}", b""),
         "PUT /v1/tag-keys/{member_id}": ("/v1/tag-keys/1", b"x"),
         "POST /v1/releases/{inquiry}": (f"/v1/releases/{objects['inquiry']}", b"x"),
@@ -132,6 +134,7 @@ OWN_ONLY = {
     "POST /v1/releases/{inquiry}": {(1, DESK), (1, 0)},
     "GET /v1/consents/{consent}": {(1, DESK), (1, 0), (2, DESK), (2, 0)},
     "GET /v1/custody/{batch}": {(m, f) for m in (1, 2, 3, 4) for f in (DESK, 0)},
+    "POST /v1/redeposits": {(m, f) for m in (1, 2, 3, 4) for f in (DESK, 0)},
     "POST /v1/custody": {(m, f) for m in (1, 2, 3, 4) for f in (DESK, 0)},
     "POST /v1/sweep": {(1, 0)},
 }

@@ -13,6 +13,7 @@ import pytest
 from tests.node.cluster import Cluster, decode_receipt, statement_of, wait_for
 from tests.world import DESK, seed
 
+from tradeline_ledger import state
 from tradeline_ledger.consent import consent_id
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.hpke import (
@@ -24,6 +25,7 @@ from tradeline_ledger.hpke import (
     seal,
 )
 from tradeline_ledger.inquiry import key_hash
+from tradeline_ledger.redeposit import Redeposit
 from tradeline_ledger.release import RESPONSE, ReleaseRequest, Want, YearKey
 from tradeline_ledger.statement import (
     ENTRY,
@@ -34,6 +36,7 @@ from tradeline_ledger.statement import (
     statement_hash,
 )
 from tradeline_node.errors import EngineError
+from tradeline_node.redeposit_service import RedepositOffer
 from tradeline_node.service import Node
 
 
@@ -171,6 +174,33 @@ def test_custody_checks_and_says_which_part_is_wrong(cluster: Cluster) -> None:
     ):
         answer = cluster.request(1, "/v1/custody", "POST", body)
         assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
+
+
+def test_keys_dealt_again_get_receipts_and_are_served(cluster: Cluster) -> None:
+    index = cluster.submit(1, 1, "to deal again")
+    world = cluster.world()
+    world.contents[index] = cluster.node(1).store.content(index)
+    dealt, sealed = world.deal_again(1, index, salt="to deal again")
+    offer = encode(RedepositOffer(index, 0, dealt, tuple(sealed), None))
+    receipts = []
+    for to in (1, 2, 3, 4):
+        answer = cluster.request(1, "/v1/redeposits", "POST", offer, to=to)
+        assert answer.status_code == 200, answer.text
+        receipts.append(decode_receipt(answer.content))
+    content = Redeposit(index, 0, dealt, tuple(receipts))
+    placed = cluster.post(1, cluster.world().entry(1, Kind.REDEPOSIT, encode(content)))
+    row = state.deposits_at(cluster.node(1).store, index, placed + 1)
+    assert row is not None
+    named = content.hash(cluster.ledger.ledger_id, 1)
+    assert (row.placed, row.hash, row.holders) == (placed, named, 0b1111)
+    assert cluster.request(3, f"/v1/custody/{named.hex()}").content == encode(tuple(sealed))
+    for body, code in (
+        (b"\x95", "custody-malformed"),
+        (encode(RedepositOffer(index, 1, dealt, tuple(sealed), None)), "redeposit-epoch-wrong"),
+        (encode(RedepositOffer(index, 0, dealt, (), None)), "custody-placed"),
+    ):
+        answer = cluster.request(1, "/v1/redeposits", "POST", body)
+        assert answer.json()["code"] == code, answer.text
 
 
 def test_attachment_is_served_as_it_was_handed_over(cluster: Cluster) -> None:

@@ -12,10 +12,10 @@ from tradeline_ledger.inquiry import Inquiry
 from tradeline_ledger.measured import Measured
 from tradeline_ledger.sample import SAMPLE_MS, Sample
 from tradeline_ledger.tag import Category
-from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.bench.apply import BATCH_EVENTS, BLOCK_BATCHES, Ingest, random_tags
 from tradeline_node.bench.stopwatch import Stopwatch, rss_mib
 from tradeline_node.history_reader import read_histories
+from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.scope import derive_scope
 from tradeline_node.tag_keys import FOLDER_NAME, TagKeys
 
