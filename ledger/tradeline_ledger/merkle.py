@@ -299,6 +299,10 @@ class Frontier:
         peaks.append(leaf)
         self.size += 1
 
+    def copy(self) -> Frontier:
+        """Return one that grows on by itself from here."""
+        return Frontier(self.size, self._peaks)
+
     @property
     def root(self) -> bytes:
         """The root of the tree as it is now."""

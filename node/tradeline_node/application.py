@@ -208,9 +208,13 @@ class Application:
         self._finalized = None
         return self._commit(executed, block.height)
 
-    def replay(self, leaves: Sequence[bytes], contents: Sequence[bytes]) -> Executed:
+    def replay(
+        self, leaves: Sequence[bytes], contents: Sequence[bytes], *, synced: bool = True
+    ) -> Executed:
         """
         Execute and write one block of another replica's log.
+
+        Several may be written before one that is `synced`: a crash then takes back some of them.
 
         Raises:
             MalformedError: a leaf does not decode.
@@ -221,16 +225,16 @@ class Application:
         executed = replay(
             store, store.ledger, store.registry, store.head, leaves=leaves, contents=contents
         )
-        return self._commit(executed, executed.head.height)
+        return self._commit(executed, executed.head.height, synced=synced)
 
     def _comes_next(self, block: Block) -> bool:
         head = self.store.head
         height = max(head.height, self.store.engine_height)
         return height < block.height <= HEIGHT_MAX and head.time_ms < block.time_ms <= TIME_MS_MAX
 
-    def _commit(self, executed: Executed, height: int) -> Executed:
+    def _commit(self, executed: Executed, height: int, *, synced: bool = True) -> Executed:
         with self._lock:
-            self.store.commit(executed, height)
+            self.store.commit(executed, height, synced=synced)
             self._admitted.clear()
             self._executed = None
         if self.on_commit:

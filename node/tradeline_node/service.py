@@ -54,6 +54,8 @@ MEBIBYTE: Final = 1 << 20
 CUSTODY_AT_ONCE: Final = 2
 RELEASES_AT_ONCE: Final = 2
 READS_AT_ONCE: Final = 4
+BULK_AT_ONCE: Final = 2
+"""Chunks of the log, each of some 8 MiB."""
 WAITING_MAX: Final = 64
 HANDED_OVER_MAX: Final = 10_000
 """Entries on their way whose time to their place is measured."""
@@ -90,6 +92,7 @@ class Node:
         )
         self.streams, self.waits = Slots(http.streams_max), Slots(http.waits_max)
         self.turns = Turns(READS_AT_ONCE, WAITING_MAX)
+        self.bulk_turns = Turns(BULK_AT_ONCE, WAITING_MAX)
         self.custody_turns = Turns(CUSTODY_AT_ONCE, WAITING_MAX)
         self.release_turns = Turns(RELEASES_AT_ONCE, WAITING_MAX)
         self.blocks = Pulse()

@@ -92,9 +92,12 @@ class LedgerStore(StoredLog):
         """Return the log root after a block that follows on `head`: the engine's app hash."""
         return self._grow(executed)[1]
 
-    def commit(self, executed: Executed, engine_height: int) -> None:
+    def commit(self, executed: Executed, engine_height: int, *, synced: bool = True) -> None:
         """
         Write a block that follows on `head`: when it returns, all of it is on the disk.
+
+        One that is not `synced` is written, and on the disk with the next one that is: for blocks
+        that can be had again.
 
         Raises:
             StoreError: it may be there or not. The store takes no further blocks, reads go on,
@@ -113,8 +116,8 @@ class LedgerStore(StoredLog):
                 added, histories = tables.block_rows(executed, self.head.size, owner)
                 rows += added
             try:
-                self._database.write(rows, histories)
-                if self._high_water is not None:
+                self._database.write(rows, histories, synced=synced)
+                if self._high_water is not None and synced:
                     self._high_water.write(size, root)
             except StoreError as error:
                 self.failure = str(error)

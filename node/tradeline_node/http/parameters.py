@@ -28,6 +28,9 @@ QueryOptionalSize = Annotated[
 QueryHeight = Annotated[
     int, Query(ge=0, le=SIZE_MAX, alias="from", description="First height that is asked for.")
 ]
+QueryFirst = Annotated[
+    int, Query(ge=1, le=SIZE_MAX, alias="from", description="First leaf that is asked for.")
+]
 QueryCursor = Annotated[
     str | None, Query(pattern="^[0-9a-f]{32}$", description="`next` of the page before.")
 ]

@@ -43,11 +43,13 @@ from tradeline_node.http.parameters import (
     PathIndex,
     PathMember,
     PathSize,
+    QueryFirst,
     QueryHeight,
     QueryOptionalSize,
     QuerySize,
 )
 from tradeline_node.http.problems import NOT_FOUND, described, described_signed
+from tradeline_node.log_export import export_chunk
 from tradeline_node.service import Node
 from tradeline_node.version import VERSION
 
@@ -220,6 +222,16 @@ async def read_consistency(node: CurrentNode, old: QuerySize, new: QuerySize) ->
     _check_reached(node, new)
     path = node.store.consistency_path(old, new)
     return ConsistencyModel(old=old, new=new, path=[_b64(each) for each in path])
+
+
+@router.get(
+    "/v1/blocks",
+    responses={**binary("Log chunk, docs/formats.md section 9."), **described("size-ahead")},
+)
+async def read_blocks(node: CurrentNode, first: QueryFirst, size: QuerySize) -> Response:
+    """Return whole blocks from a leaf on, about 8 MiB of them, proved to the log of a size."""
+    chunk = await node.bulk_turns.run(lambda: export_chunk(node.store, first, size))
+    return _immutable(chunk)
 
 
 @router.get("/v1/feeds/{member}/{feed}")
