@@ -98,8 +98,6 @@ async def _run(
         config.publish.peer_timeout_ms,
     )
     try:
-        return await CatchUp(
-            application, client, keys.member, named=named, progress=progress
-        ).run()
+        return await CatchUp(application, client, keys.member, named=named, progress=progress).run()
     finally:
         await client.close()

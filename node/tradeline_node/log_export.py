@@ -18,14 +18,12 @@ CHUNK_BYTES: Final = 8 << 20
 so that a chunk stays below its limit."""
 
 
-def export_chunk(
-    store: LedgerStore, first: int, size: int, *, bytes_wanted: int = CHUNK_BYTES
-) -> bytes:
+def export_chunk(store: LedgerStore, first: int, size: int) -> bytes:
     """
     Return the encoded chunk of blocks from leaf `first` on, proved to the log of `size` leaves.
 
     Both must be the end of a block, `first` below `size`. It ends at `size`, or with the block
-    that reaches `bytes_wanted`.
+    that reaches `CHUNK_BYTES`.
 
     Raises:
         RequestError: they are not, or this node's log is shorter.
@@ -48,7 +46,7 @@ def export_chunk(
         blocks.append(LogBlock(leaves, contents))
         taken += sum(map(len, leaves)) + sum(map(len, contents))
         at = end
-        if at >= size or taken >= bytes_wanted or len(blocks) == CHUNK_BLOCKS_MAX:
+        if at >= size or taken >= CHUNK_BYTES or len(blocks) == CHUNK_BLOCKS_MAX:
             break
     return encode(LogChunk(first, tuple(store.consistency_path(at, size)), tuple(blocks)))
 

@@ -89,6 +89,7 @@ def objects(cluster: Cluster) -> dict[str, Any]:
         "inquiry": inquiry,
         "batch": batch.hex(),
         "entry": entry,
+        "size": inquiry + 2,
     }
 
 
@@ -107,7 +108,7 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "GET /v1/registry/steps": ("/v1/registry/steps?from=0", b""),
         "GET /v1/entries/{index}": ("/v1/entries/0", b""),
         "GET /v1/consistency": ("/v1/consistency?old=1&new=1", b""),
-        "GET /v1/blocks": ("/v1/blocks?from=1&size=1", b""),
+        "GET /v1/blocks": (f"/v1/blocks?from=1&size={objects['size']}", b""),
         "GET /v1/feeds/{member}/{feed}": ("/v1/feeds/1/1", b""),
         "GET /v1/evidence": ("/v1/evidence", b""),
         "GET /v1/stream": ("/v1/stream", b""),
