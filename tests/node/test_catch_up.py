@@ -37,15 +37,15 @@ from tradeline_node.service import Node
 from tradeline_node.store import LedgerStore
 
 LATE = 4
-"""The member whose node is away."""
+"""The member whose node fetches the log into another store than its own."""
 Change = Callable[[str, bytes], bytes]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Nodes 1 to 3; a validator's cosigner key changes in the middle of their log."""
+    """All nodes; the note key of the late one changes in the middle of their log."""
     made = Cluster(tmp_path_factory.mktemp("net") / "net", founders=institutions(tls=True))
-    with pytest.MonkeyPatch.context() as patch, made.running((1, 2, 3)) as running:
+    with pytest.MonkeyPatch.context() as patch, made.running() as running:
         patch.setattr(log_export, "CHUNK_BYTES", 1000)
         running.hand_over_tag_keys()
         for salt in range(4):
@@ -54,7 +54,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             running.post(member, key_change(running, member))
         for salt in range(4, 8):
             running.submit(1, 3, salt)
-        for node in running.nodes:
+        for node in running.nodes[:3]:
             wait_for(partial(has_steps, node, 2))
         running.wait_for_checkpoint(running.node(1).store.head.size)
         yield running
@@ -65,7 +65,7 @@ def has_steps(node: Node, count: int) -> bool:
 
 
 def key_change(cluster: Cluster, member: int) -> bytes:
-    """Return the entry that replaces the note key of the member that is away."""
+    """Return the entry of `member` that replaces the note key of the late one."""
     world = cluster.world()
     replaced = Replaced(None, SigningKey(seed("note", LATE, member)).public, None, None, None)
     change = encode(KeyChange(cluster.ledger.ledger_id, LATE, member - 1, (), (), replaced))
@@ -326,8 +326,9 @@ def test_chunk_with_another_number_of_contents_does_not_decode(cluster: Cluster)
 # As commands
 
 
-def test_command_brings_a_stopped_node_up_to_date(cluster: Cluster) -> None:
-    config = load_config(cluster.member_folder(LATE), {})
+def test_command_brings_a_stopped_node_up_to_date(cluster: Cluster, tmp_path: Path) -> None:
+    flags = [f"storage.ledger={tmp_path / 'ledger'}"]
+    config = load_config(cluster.member_folder(LATE), {}, flags)
     done = catch_up_node(config, PASSPHRASE)
     assert done.size == cluster.node(1).store.head.size
     assert to_json(done).keys() >= {"size", "leaves", "events", "seconds", "cosigners", "faults"}
