@@ -13,7 +13,7 @@ import typer
 
 from tradeline_node.bench.cli import bench
 from tradeline_node.config import KEYS, Config, describe, load_config
-from tradeline_node.errors import NodeError
+from tradeline_node.errors import ConfigError, NodeError
 from tradeline_node.plumbing import plumbing
 
 ERRORS: Final = (NodeError,)
@@ -120,10 +120,20 @@ def run(
     ] = None,
     settings: Settings = None,
 ) -> None:
-    """Run the nodes of a folder in one process, until SIGTERM or Ctrl-C."""
+    """
+    Run the node of a member folder, or those of a folder, until SIGTERM or Ctrl-C.
+
+    Nodes of the local engine run in one process. One of cometbft runs alone, with a process for
+    the application, one for the engine and one for HTTP; their logs are in the member folder.
+    """
     from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
-    from tradeline_node.run import Running, load_configs, write_ready  # noqa: PLC0415
-    from tradeline_node.run import run as run_nodes  # noqa: PLC0415
+    from tradeline_node.processes.supervisor import run_supervised  # noqa: PLC0415
+    from tradeline_node.run import (  # noqa: PLC0415
+        Running,
+        load_configs,
+        run_local,
+        write_ready,
+    )
 
     configs = load_configs(folder, os.environ, settings or ())
     passphrase = read_passphrase(_passphrase_path(passphrase_file, configs[0]), "the keystores")
@@ -134,7 +144,10 @@ def run(
         _print_running(running, folder)
 
     try:
-        run_nodes(configs, passphrase, announce)
+        if configs[0].engine.driver == "local":
+            run_local(configs, passphrase, announce)
+        else:
+            run_supervised(_single(configs), settings or (), passphrase, announce)
     finally:
         if ready_file is not None:
             ready_file.unlink(missing_ok=True)
@@ -257,6 +270,15 @@ def keys() -> None:
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _single(configs: list[Config]) -> Config:
+    if len(configs) > 1:
+        raise ConfigError(
+            "nodes of the cometbft engine run each on its own: name one member folder, or start "
+            "all of them with `tradeline testnet up`"
+        )
+    return configs[0]
 
 
 def _passphrase_path(given: Path | None, config: Config) -> Path | None:

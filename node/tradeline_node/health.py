@@ -50,6 +50,9 @@ def _engine(node: Node) -> Component:
     reason = node.engine_failure()
     if reason:
         return Component("engine", ok=False, detail=f"{reason}; repair it and restart the node")
+    stalled = node.engine_stalled()
+    if stalled:
+        return Component("engine", ok=False, detail=stalled)
     return Component("engine", ok=True, detail=f"{node.config.engine.driver}, runs")
 
 

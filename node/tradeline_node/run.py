@@ -26,6 +26,7 @@ from tradeline_ledger.member_files import NODE_CONFIG_NAME
 from tradeline_node.application import Application
 from tradeline_node.config import Config, load_config
 from tradeline_node.durable import write_file
+from tradeline_node.engine.local import DRIVER as LOCAL
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.errors import ConfigError
 from tradeline_node.http.app import create_app
@@ -36,6 +37,8 @@ from tradeline_node.tls import server_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from tradeline_node.engine import OrderingEngine
 
 BACKLOG: Final = 512
 KEEP_ALIVE_S: Final = 30
@@ -89,6 +92,12 @@ def load_configs(
             )
     first = configs[0]
     for each in configs[1:]:
+        if each.engine.driver != first.engine.driver:
+            raise ConfigError(
+                f"{each.folder}: engine.driver must be that of {first.folder}, whose ledger it is"
+            )
+        if first.engine.driver != LOCAL:
+            continue
         if (each.engine, each.publish.slot_ms) != (first.engine, first.publish.slot_ms):
             raise ConfigError(
                 f"{each.folder}: [engine] and publish.slot_ms must be those of {first.folder}, "
@@ -97,11 +106,11 @@ def load_configs(
     return configs
 
 
-def run(
+def run_local(
     configs: Sequence[Config], passphrase: bytes, announce: Callable[[list[Running]], None]
 ) -> None:
     """
-    Run the nodes until SIGTERM or SIGINT; `announce` is called once all of them answer.
+    Run nodes of the `local` engine until SIGTERM or SIGINT; `announce` is called once all answer.
 
     Raises:
         NodeError: a node can't be opened, a port is taken, or the engine halted at the start.
@@ -169,7 +178,7 @@ def write_ready(path: Path, running: Sequence[Running]) -> None:
 async def serve(
     nodes: Sequence[Node],
     sockets: Sequence[socket.socket],
-    engine: LocalEngine,
+    engine: OrderingEngine,
     announce: Callable[[list[Running]], None],
     stop: asyncio.Event,
 ) -> None:
@@ -213,7 +222,7 @@ async def serve(
 async def _until_signal(
     nodes: Sequence[Node],
     sockets: Sequence[socket.socket],
-    engine: LocalEngine,
+    engine: OrderingEngine,
     announce: Callable[[list[Running]], None],
 ) -> None:
     stop = asyncio.Event()

@@ -350,6 +350,10 @@ class Node:
             return "no engine"
         return self._engine.status().failure or ""
 
+    def engine_stalled(self) -> str:
+        """Return why the blocks known here may not be all that were decided, or ""."""
+        return (self._engine.status().stalled or "") if self._engine is not None else ""
+
     def health(self) -> tuple[Component, ...]:
         """Return the state of every part."""
         return examine(self)
@@ -391,7 +395,7 @@ class Node:
             self.publisher.failure = "unexpected failure, see the log; restart the node"
 
     def _stalled(self) -> str | None:
-        return self.halted() or None
+        return self.halted() or self.engine_stalled() or None
 
 
 def read_genesis(path: Path) -> Ledger:

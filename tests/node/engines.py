@@ -20,6 +20,7 @@ from tradeline_node.engine.abci_handler import AbciHandler
 from tradeline_node.engine.abci_server import AbciServer
 from tradeline_node.engine.applied_height import AppliedHeight
 from tradeline_node.engine.cometbft import CometBftEngine
+from tradeline_node.engine.cometbft_home import Wiring
 from tradeline_node.engine.cometbft_process import CometBftProcess
 from tradeline_node.engine.cometbft_rpc import CometBftRpc
 from tradeline_node.engine.local import LocalEngine
@@ -161,13 +162,9 @@ class Replica:
         handler = AbciHandler(self.application, self._applied, self.misbehavior.append)
         log = node_log("replica")
         self.server = AbciServer(handler, log)
-        self.process = CometBftProcess(
-            BINARY,
-            home,
-            world.ledger,
-            validator=own.engine,
-            peer=own.peer,
-            runtime=runtime,
+        self.wiring = Wiring(
+            application=runtime / "abci",
+            rpc=runtime / "rpc",
             listen=f"127.0.0.1:{own.engine_port}",
             external=f"127.0.0.1:{own.engine_port}",
             peers=[
@@ -175,23 +172,34 @@ class Replica:
                 for record in world.ledger.registry.members
                 if record.engine_peer and record.id != own.id
             ],
-            moniker=f"replica-{own.id}",
-            log=log,
+            keys=runtime / "keys",
         )
-        self.rpc = CometBftRpc(self.process.wiring.rpc)
-        self.engine = CometBftEngine(self.store, self.rpc, self.process)
+        self.process = CometBftProcess(
+            BINARY,
+            home,
+            world.ledger,
+            self.wiring,
+            validator=own.engine,
+            peer=own.peer,
+            moniker=f"replica-{own.id}",
+            log_file=home / "engine.log",
+        )
+        self.rpc = CometBftRpc(self.wiring.rpc)
+        self.engine = CometBftEngine(self.store, self.rpc)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-        self._call(self.server.start(self.process.wiring.application))
+        self._call(self.server.start(self.wiring.application))
+        self.process.start()
         self.engine.start()
 
     def stop(self) -> None:
         if self._loop.is_closed():
             return
         self.engine.stop()
+        self.process.stop()
         self._call(self.server.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -77,7 +77,7 @@ class SimEngine:
         raise AssertionError("the outbox stops no engine")
 
     def status(self) -> EngineStatus:
-        return EngineStatus("simulated", self.height, True, None, len(self._replica.pool), 0)
+        return EngineStatus("simulated", self.height, True, None, None, len(self._replica.pool), 0)
 
 
 class Replica:

@@ -43,6 +43,8 @@ class EngineStatus:
     running: bool
     failure: str | None
     """Why it halted, None if it did not. Nothing is acknowledged until the node restarts."""
+    stalled: str | None
+    """Why what is committed here may not be what the network has decided, None while it is."""
     waiting: int
     """Entries admitted and not yet in a block."""
     waiting_bytes: int

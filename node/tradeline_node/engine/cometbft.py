@@ -7,7 +7,10 @@ health see of it, over its RPC.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.outcome import Outcome
 from tradeline_node.application import inspect
@@ -19,37 +22,34 @@ if TYPE_CHECKING:
     from tradeline_node.store import LedgerStore
 
 DRIVER: Final = "cometbft"
+LOOK_S: Final = 0.5
+"""Between looks at the engine."""
+STALLED_S: Final = 10.0
+"""Without a block for so long, the engine counts as stalled: it makes empty ones twice a second."""
+HEIGHTS_BEHIND_MAX: Final = 20
+"""By which the store may be behind its engine."""
 
 
-class Runner(Protocol):
-    """Runs the CometBFT process."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How the engine did at the last look."""
 
-    def start(self) -> None:
-        """
-        Start it and return once its RPC answers.
-
-        Raises:
-            EngineError: it does not come up.
-        """
-        ...
-
-    def stop(self) -> None:
-        """End it; safe to call twice."""
-        ...
-
-    @property
-    def failure(self) -> str | None:
-        """Why it is not started again, None while it is or runs."""
-        ...
+    running: bool
+    stalled: str | None
+    waiting: int = 0
+    waiting_bytes: int = 0
 
 
 class CometBftEngine:
-    """An `OrderingEngine` in front of one CometBFT process."""
+    """An `OrderingEngine` in front of one CometBFT process, which others start and end."""
 
-    def __init__(self, store: LedgerStore, rpc: CometBftRpc, runner: Runner) -> None:
+    def __init__(self, store: LedgerStore, rpc: CometBftRpc) -> None:
         """Submit for the node of `store`."""
-        self._store, self._rpc, self._runner = store, rpc, runner
-        self._stopped = False
+        self._store, self._rpc = store, rpc
+        self._seen = _Seen(running=False, stalled="the engine was not asked yet")
+        self._height, self._height_since = store.engine_height, time.monotonic()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
 
     @property
     def height(self) -> int:
@@ -64,7 +64,7 @@ class CometBftEngine:
             BusyError: too many entries wait.
             EngineError: the engine does not answer or was stopped.
         """
-        if self._stopped:
+        if self._stopping.is_set():
             raise EngineError("the engine was stopped; start the node")
         checked = self._rpc.offer(entry)
         if not checked.known:
@@ -75,26 +75,55 @@ class CometBftEngine:
         return Admission(waits, applied.outcome, applied.detail)
 
     def start(self) -> None:
-        """
-        Start the process; see `OrderingEngine.start`.
-
-        Raises:
-            EngineError: it does not come up.
-        """
-        self._stopped = False
-        self._runner.start()
+        """Begin to look how the engine does."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._watch, name="cometbft", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """End the process. Safe to call twice."""
-        self._stopped = True
-        self._runner.stop()
+        """Submit nothing more. Safe to call twice."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
 
     def status(self) -> EngineStatus:
-        """Return how the engine does."""
-        failure = self._runner.failure
+        """Return how the engine did at the last look; it is never asked for this."""
+        seen = self._seen
+        stopped = self._stopping.is_set()
+        return EngineStatus(
+            driver=DRIVER,
+            height=self.height,
+            running=seen.running and not stopped,
+            failure=None,  # an engine that ended is started again, and the outbox waits for it
+            stalled="the engine was stopped" if stopped else seen.stalled,
+            waiting=seen.waiting,
+            waiting_bytes=seen.waiting_bytes,
+        )
+
+    def _watch(self) -> None:
+        while not self._stopping.is_set():
+            self._seen = self._look()
+            self._stopping.wait(LOOK_S)
+
+    def _look(self) -> _Seen:
+        now = time.monotonic()
+        if self.height != self._height:
+            self._height, self._height_since = self.height, now
         try:
-            waiting, waiting_bytes = (0, 0) if self._stopped else self._rpc.waiting()
-            running = not self._stopped
-        except EngineError:
-            waiting, waiting_bytes, running = 0, 0, False
-        return EngineStatus(DRIVER, self.height, running, failure, waiting, waiting_bytes)
+            info = self._rpc.sync_info()
+            waiting, waiting_bytes = self._rpc.waiting()
+        except EngineError as error:
+            return _Seen(running=False, stalled=str(error))
+        behind = info.height - self.height
+        stalled = None
+        if info.catching_up:
+            stalled = f"the engine fetches old blocks, it has height {info.height}"
+        elif behind > HEIGHTS_BEHIND_MAX:
+            stalled = f"the store has height {self.height}, the engine {info.height}"
+        elif now - self._height_since > STALLED_S:
+            stalled = (
+                f"no block after height {self.height} for {now - self._height_since:.0f} s: fewer "
+                "than a quorum of validators are connected; see the peers"
+            )
+        return _Seen(running=True, stalled=stalled, waiting=waiting, waiting_bytes=waiting_bytes)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.transition import Executed
     from tradeline_node.application import Application
 
+DRIVER: Final = "local"
 BLOCK_MS: Final = 50
 """From one block to the next, unless one is full."""
 BLOCK_ENTRIES_MAX: Final = 1000
@@ -121,10 +122,11 @@ class LocalEngine:
         """Return how the engine does."""
         with self._wake:
             return EngineStatus(
-                driver="local",
+                driver=DRIVER,
                 height=self.height,
                 running=self._thread is not None and self._thread.is_alive(),
                 failure=self._halted,
+                stalled=None,
                 waiting=len(self._pool),
                 waiting_bytes=self._pool_bytes,
             )

@@ -36,8 +36,8 @@ async def livez() -> PlainTextResponse:
     responses={**text("The node takes requests."), **described("node-halted")},
 )
 async def readyz(node: CurrentNode) -> Response:
-    """Say whether store and engine work; else why not, with status 503."""
-    reason = await node.turns.run(node.halted)
+    """Say whether store and engine work and heights advance; else why not, with status 503."""
+    reason = await node.turns.run(lambda: node.halted() or node.engine_stalled())
     if reason:
         return problem_response("node-halted", reason)
     return PlainTextResponse("ok\n")
