@@ -9,7 +9,7 @@ that check, proposal and commit never see each other half done.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from google.protobuf.message import DecodeError
 
@@ -103,8 +103,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), transport
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not derived from it
         self._server.opened(transport)
 
     def data_received(self, data: bytes) -> None:

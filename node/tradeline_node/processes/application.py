@@ -69,8 +69,8 @@ async def serve(
         commits = CommitServer()
         application.on_commit.append(lambda _: commits.tell())
         server = AbciServer(AbciHandler(application, applied, report), log)
-        await commits.start(orders.runtime / COMMITS_SOCKET)
-        await server.start(orders.runtime / APPLICATION_SOCKET)
+        await commits.start(orders.socket(COMMITS_SOCKET))
+        await server.start(orders.socket(APPLICATION_SOCKET))
         say(_ready(store, config.node.member))
         try:
             await _first(stop.wait(), server.failed.wait())

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from tradeline_node.committed import committed_since
 from tradeline_node.errors import EngineError, StoreError
@@ -79,9 +79,8 @@ class _Listener(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), transport
-        self._transport = transport
-        self._connections.add(transport)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is not derived from it
+        self._connections.add(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _ = exc

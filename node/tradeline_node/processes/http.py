@@ -43,15 +43,15 @@ async def serve(
     """
     with contextlib.ExitStack() as opened:
         own = opened.enter_context(listen(config))
-        node = Node.open(config, orders.passphrase, orders.runtime / SECONDARY_FOLDER)
+        node = Node.open(config, orders.passphrase, orders.socket(SECONDARY_FOLDER))
         opened.callback(node.close)
         assert isinstance(node.store, FollowedStore), "opened to follow"
-        engine = CometBftEngine(node.store, CometBftRpc(orders.runtime / RPC_SOCKET))
+        engine = CometBftEngine(node.store, CometBftRpc(orders.socket(RPC_SOCKET)))
         node.attach(engine)
         engine.start()
         opened.callback(engine.stop)
         follower = CommitFollower(
-            orders.runtime / COMMITS_SOCKET, node.store, node.committed, node.log
+            orders.socket(COMMITS_SOCKET), node.store, node.committed, node.log
         )
         follower.start()
         opened.callback(follower.stop)

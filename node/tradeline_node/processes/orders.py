@@ -31,17 +31,21 @@ _EXIT_FAILED: Final = 1
 class Orders(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first line on standard input."""
 
-    folder: Path
+    folder: str
     """The member folder."""
     settings: tuple[str, ...]
     """Values in place of node.toml's, `key=value`."""
-    runtime: Path
+    runtime: str
     """Folder of the sockets, of this user's only; new at each start of the node."""
     passphrase: bytes = b""
     """Of the keystore, for a process that needs keys."""
 
     def __repr__(self) -> str:
         return f"Orders({self.folder})"
+
+    def socket(self, name: str) -> Path:
+        """Return where the socket or folder called `name` is."""
+        return Path(self.runtime) / name
 
 
 class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +95,7 @@ def obey(work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     orders = msgspec.json.decode(sys.stdin.buffer.readline(LINE_BYTES_MAX), type=Orders)
     try:
-        config = load_config(orders.folder, os.environ, orders.settings)
+        config = load_config(Path(orders.folder), os.environ, orders.settings)
         configure_logs(config.log.level, config.log.format)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(work, config, orders))

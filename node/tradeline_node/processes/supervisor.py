@@ -102,8 +102,8 @@ class Supervisor:
         self._log_files = {
             name: _log_file(logs / f"{name}.log") for name in ("application", "engine", "http")
         }
-        plain = Orders(config.folder, tuple(settings), runtime)
-        secret = Orders(config.folder, tuple(settings), runtime, passphrase)
+        plain = Orders(str(config.folder), tuple(settings), str(runtime))
+        secret = Orders(str(config.folder), tuple(settings), str(runtime), passphrase)
         http_stop_s = STOP_S + config.http.stop_timeout_ms / 1000
         self._application = Child("application", plain, self._log_files["application"], STOP_S)
         self._http = Child("http", secret, self._log_files["http"], http_stop_s)
