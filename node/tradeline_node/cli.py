@@ -15,6 +15,7 @@ from tradeline_node.bench.cli import bench
 from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import ConfigError, NodeError
 from tradeline_node.plumbing import plumbing
+from tradeline_node.testnet_run_cli import testnet
 
 ERRORS: Final = (NodeError,)
 """What these commands fail with: one line with its remedy, exit code 1."""
@@ -43,6 +44,7 @@ config_app = typer.Typer(
 app.add_typer(node)
 app.add_typer(plumbing)
 app.add_typer(bench)
+app.add_typer(testnet)
 node.add_typer(config_app)
 
 Folder = Annotated[

@@ -44,6 +44,9 @@ class LedgerModel(Model):
     engine: str
     rules: int
     height: Number
+    """Of the last block in the log."""
+    applied_height: Number
+    """Of the last block that the engine had applied here, whether or not it placed anything."""
     time_ms: Number
     size: Number
     root: Base64

@@ -157,6 +157,7 @@ async def read_ledger(node: CurrentNode) -> LedgerModel:
         engine=node.config.engine.driver,
         rules=ledger.genesis.rules,
         height=head.height,
+        applied_height=node.store.engine_height,
         time_ms=head.time_ms,
         size=head.size,
         root=_b64(node.store.root(head.size)),

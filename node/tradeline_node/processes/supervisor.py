@@ -248,6 +248,8 @@ def _only_one(config: Config) -> Iterator[None]:
                 f"{config.folder} is in use by another node; see {RUNNING_NAME} in it, and end "
                 "that one first"
             ) from error
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)
