@@ -118,6 +118,9 @@ class PublishSection:
         3_000, "for one answer of another node", low=10, high=60_000, unit="ms"
     )
     kept_lines: int = _setting(10_000, "own checkpoints kept for the others", low=10, high=2**31)
+    compare_ms: int = _setting(
+        5_000, "between comparing the checkpoints of all others", low=10, high=600_000, unit="ms"
+    )
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class StorageSection:
     custody: str = _setting("custody", "attachments, relative to this file")
     outbox: str = _setting("outbox.sqlite", "entries on their way, relative to this file")
     published: str = _setting("published.sqlite", "own signatures, relative to this file")
+    evidence: str = _setting("evidence", "evidence files, relative to this file")
     custody_quota_mib: int = _setting(
         4096, "attachments of one member", low=1, high=2**31, unit="MiB"
     )

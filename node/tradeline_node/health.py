@@ -6,6 +6,10 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tradeline_ledger.evidence_file import EvidenceType
+from tradeline_node.errors import StoreError
+from tradeline_node.evidence_store import HANDLED
+
 if TYPE_CHECKING:
     from tradeline_node.service import Node
 
@@ -13,6 +17,8 @@ BEHIND_S_MAX: Final = 30.0
 """For how long leaves may wait for a quorum before the node counts as ill."""
 FREE_SHARE_MIN: Final = 0.05
 """Share of the disk that should be free."""
+_GRAVE: Final = {EvidenceType.FORK, EvidenceType.WITNESS, EvidenceType.VOTES}
+"""Against members of this ledger these shake the log itself; others concern their member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ def examine(node: Node) -> tuple[Component, ...]:
         _background(node),
         _publisher(node),
         _peers(node),
+        _evidence(node),
         _disk(node),
     )
 
@@ -95,19 +102,31 @@ def _publisher(node: Node) -> Component:
 
 
 def _peers(node: Node) -> Component:
-    evidence = node.publisher.evidence_count
-    if evidence:
-        return Component(
-            "peers",
-            ok=False,
-            detail=f"{evidence} signatures by others under another root are kept, see "
-            "/v1/evidence; run `tradeline node doctor --deep --peers` on both nodes",
-        )
     failures = node.publisher.peer_failures
     if failures:
         text = "; ".join(failures[member] for member in sorted(failures))
         return Component("peers", ok=node.publisher.behind_s() <= BEHIND_S_MAX, detail=text)
     return Component("peers", ok=True, detail="all answer")
+
+
+def _evidence(node: Node) -> Component:
+    """Bad while a validator's misbehaviour waits for the operator; see `EvidenceStore`."""
+    if node.watch.failure:
+        return Component("evidence", ok=False, detail=node.watch.failure)
+    try:
+        files = [each for each in node.evidence.files() if not each.handled]
+    except StoreError as error:
+        return Component("evidence", ok=False, detail=str(error))
+    grave = [each for each in files if each.member and each.type in _GRAVE]
+    if grave:
+        return Component(
+            "evidence",
+            ok=False,
+            detail=f"{len(grave)} files show that a validator misbehaves, the newest is "
+            f"{grave[-1].name}: look at it with `tradeline verify`, tell the other members, then "
+            f"move it to {node.evidence.folder / HANDLED}",
+        )
+    return Component("evidence", ok=True, detail=f"{len(files)} files to look at")
 
 
 def _disk(node: Node) -> Component:

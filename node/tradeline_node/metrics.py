@@ -60,6 +60,7 @@ class Metrics:
         self.verify_failures = self._counter(
             "verify_failures_total", "What others sent and did not hold.", "where"
         )
+        self.evidence = self._counter("evidence_total", "Evidence files written.", "type")
         self.requests = self._counter(
             "requests_total", "HTTP requests.", "route", "method", "status"
         )

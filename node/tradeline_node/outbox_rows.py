@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LOST_MAX: Final = 100_000
 """Lost statements remembered; the oldest are forgotten first."""
+EVIDENCE_EACH_MAX: Final = 16
+"""Pairs kept of one member; what comes after says nothing new."""
 _VERSION: Final = 1
 _SCHEMA: Final = """
 BEGIN;
@@ -169,10 +171,14 @@ class OutboxRows:
             )
 
     def keep(self, evidence: Evidence) -> None:
-        """Keep evidence, one pair for each position."""
+        """Keep evidence: one pair for each position, and of each member so many."""
         row = (evidence.member, evidence.feed, evidence.seq, evidence.first, evidence.second)
         with self._writing():
-            self._rows.execute("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?)", row)
+            (count,) = self._rows.execute(
+                "SELECT count(*) FROM evidence WHERE member = ?", (evidence.member,)
+            ).fetchone()
+            if count < EVIDENCE_EACH_MAX:
+                self._rows.execute("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?)", row)
 
     def close(self) -> None:
         """Close the file."""

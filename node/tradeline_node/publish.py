@@ -6,8 +6,8 @@ a candidate if it is the first one of its slot of block time, which all nodes se
 changes the registry; and when no block comes for the length of a slot, the head is one. A node
 signs only (size, root) that it computed itself, once, and stores its lines before it serves them.
 It asks every other validator for its lines at those sizes, now and then, and at once when a reader
-asks for the newest checkpoint; a signature under another root is evidence, kept, and shown in the
-node's health (docs/formats.md, section 9).
+asks for the newest checkpoint; a signature under another root is kept, and becomes an evidence
+file (`evidence_keeper`; docs/formats.md, sections 9 and 10).
 """
 
 from __future__ import annotations
@@ -120,7 +120,6 @@ class Publisher:
         self._signed_time_s = newest.time_s if newest else 0
         self._gathered: dict[int, Gathered] = {}
         self._behind_since: float | None = None
-        self._evidence = len(published.evidence())
         self.newest: Published | None = None
         self.failure = ""
         """Why nothing is signed any more; empty while all is well."""
@@ -181,15 +180,6 @@ class Publisher:
         kept = dict(self._published.steps(from_height, count))
         # A step that lacks its checkpoint still ends the list: the next one builds on it.
         return [kept[height] for height in takewhile(kept.__contains__, heights[:count])]
-
-    def evidence(self) -> list[PeerEvidence]:
-        """Return the evidence against other validators."""
-        return self._published.evidence()
-
-    @property
-    def evidence_count(self) -> int:
-        """How many signatures under another root are kept."""
-        return self._evidence
 
     def behind_s(self) -> float:
         """Return for how long leaves have waited for a checkpoint with a quorum, seconds."""
@@ -387,7 +377,6 @@ class Publisher:
         time_s = int(self._clock_s())
         evidence = PeerEvidence(lines.member, lines.size, root, lines.note, time_s)
         self._published.add_evidence(evidence)
-        self._evidence = len(self._published.evidence())
         self._metrics.verify_failures.labels("root").inc()
         self._log.error("a peer signed another root", peer=lines.member, size=lines.size)
 

@@ -16,8 +16,8 @@ from typing import Final
 
 from tradeline_node.errors import PublishError, StoreError
 
-EVIDENCE_ROWS_MAX: Final = 1000
-"""Kept against others; what comes after is counted and left out."""
+EVIDENCE_EACH_MAX: Final = 16
+"""Rows kept of one peer; what comes after says nothing new."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS own (
@@ -48,13 +48,13 @@ class OwnLines:
 
 @dataclass(frozen=True, slots=True)
 class PeerEvidence:
-    """A peer's signature under a root that is not the one computed here."""
+    """A signature under a root that is not the one computed here, as a peer showed it."""
 
     peer: int
     size: int
     own_root: bytes
     note: bytes
-    """As the peer served it, its signatures verified."""
+    """As the peer served it; a validator's signature in it is verified."""
     time_s: int
 
 
@@ -137,8 +137,10 @@ class PublishedStore:
         """Keep evidence against a peer; the same only once."""
         row = (evidence.peer, evidence.size, evidence.own_root, evidence.note, evidence.time_s)
         with self._lock, self._db:
-            (count,) = self._db.execute("SELECT count(*) FROM evidence").fetchone()
-            if count < EVIDENCE_ROWS_MAX:
+            (count,) = self._db.execute(
+                "SELECT count(*) FROM evidence WHERE peer = ?", (evidence.peer,)
+            ).fetchone()
+            if count < EVIDENCE_EACH_MAX:
                 self._db.execute("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?)", row)
 
     def evidence(self) -> list[PeerEvidence]:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.genesis import Ledger, open_genesis
 from tradeline_ledger.registry import MemberRecord
+from tradeline_node.checkpoint_watch import CheckpointWatch, make_watch
 from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
 from tradeline_node.custody_service import CustodyService
 from tradeline_node.errors import ConfigError, EngineError, RequestError, StoreError
+from tradeline_node.evidence_store import EvidenceStore
 from tradeline_node.followed_store import FollowedStore
 from tradeline_node.health import Component, examine
 from tradeline_node.housekeeping import Housekeeping
@@ -68,6 +70,7 @@ class _Stores:
     ledger: LedgerStore
     custody: CustodyStore
     published: PublishedStore
+    evidence: EvidenceStore
 
 
 class Node:
@@ -80,7 +83,8 @@ class Node:
         self.config, self.ledger, self.keys = config, ledger, keys
         self.member = keys.member
         self.store, self.custody = stores.ledger, stores.custody
-        self.tag_keys, self._published = tag_keys, stores.published
+        self.tag_keys, self.published = tag_keys, stores.published
+        self.evidence = stores.evidence
         self.metrics = Metrics()
         self.log: Log = node_log(config.node.name)
         self.clock_s = time.time
@@ -106,11 +110,12 @@ class Node:
         self.outbox: Outbox
         self.housekeeping: Housekeeping
         self.publisher: Publisher
+        self.watch: CheckpointWatch
         self._engine: OrderingEngine | None = None
         self._peers: PeerClient | None = None
         self._released: ReleasedLog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._publishing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def __repr__(self) -> str:
         return f"Node({self.config.node.name}, member={self.member})"
@@ -165,11 +170,12 @@ class Node:
         )
         try:
             tag_keys = TagKeys(folder / TAG_KEYS_NAME, ledger.ledger_id, keys.member, hpke)
+            evidence = EvidenceStore(config.path(config.storage.evidence))
             published = PublishedStore(config.path(config.storage.published))
         except BaseException:
             custody.close()
             raise
-        node = cls(config, ledger, keys, _Stores(store, custody, published), tag_keys)
+        node = cls(config, ledger, keys, _Stores(store, custody, published, evidence), tag_keys)
         receipts = Receipts(store, keys.member, keys.node, node.clock_ms)
         deposits = OwnDeposits(ledger.ledger_id, keys.member, hpke)
         node.custody_service = CustodyService(
@@ -253,7 +259,7 @@ class Node:
         )
         self.publisher = Publisher(
             self.store,
-            self._published,
+            self.published,
             self.keys,
             peers=self._peers,
             settings=self.config.publish,
@@ -261,7 +267,8 @@ class Node:
             log=self.log,
             clock_s=self.clock_s,
         )
-        self._publishing = asyncio.create_task(self._publish())
+        self.watch = make_watch(self, self._peers)
+        self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._watch())]
         self.outbox.start()
         self.housekeeping.start()
 
@@ -269,14 +276,13 @@ class Node:
         """Let requests that wait, and streams, come to their end; ask the others nothing more."""
         self.stopping = True
         self.blocks.fire()
-        if self._publishing is not None:
-            self._publishing.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def stop(self) -> None:
         """End what `start` began; the engine must have stopped. `close` closes the stores."""
         self.end_streams()
-        if self._publishing is not None:
-            await asyncio.gather(self._publishing, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._peers is not None:
             await self._peers.close()
 
@@ -287,7 +293,7 @@ class Node:
             self.outbox.close()
         if self._released is not None:
             self._released.close()
-        self._published.close()
+        self.published.close()
         self.custody.close()
         self.store.close()
 
@@ -393,6 +399,13 @@ class Node:
         except Exception:  # the boundary of the task: log, and show it in the health
             self.log.exception("publishing failed unexpectedly")
             self.publisher.failure = "unexpected failure, see the log; restart the node"
+
+    async def _watch(self) -> None:
+        try:
+            await self.watch.run()
+        except Exception:  # the boundary of the task: log, and show it in the health
+            self.log.exception("comparing of checkpoints failed unexpectedly")
+            self.watch.failure = "unexpected failure, see the log; restart the node"
 
     def _stalled(self) -> str | None:
         return self.halted() or self.engine_stalled() or None

@@ -8,7 +8,14 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
-from tradeline_node.http import routes_log, routes_ops, routes_release, routes_stream, routes_write
+from tradeline_node.http import (
+    routes_evidence,
+    routes_log,
+    routes_ops,
+    routes_release,
+    routes_stream,
+    routes_write,
+)
 from tradeline_node.http.middleware import RequestMiddleware
 from tradeline_node.http.models import ProblemModel
 from tradeline_node.http.problems import install_handlers
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
 ROUTERS: Final = (
     routes_log.router,
+    routes_evidence.router,
     routes_write.router,
     routes_release.router,
     routes_stream.router,

@@ -122,30 +122,23 @@ class SubmittedModel(Model):
 
 
 class EvidenceModel(Model):
-    """Two statements that one key signed for one position."""
+    """One evidence file, at `/v1/evidence/<name>`."""
 
-    member: int
-    feed: Number
-    seq: Number
-    first: Base64
-    """Statement and signature, as an encoded entry without content."""
-    second: Base64
-
-
-class RootEvidenceModel(Model):
-    """A validator's signed checkpoint with another root than this node computed."""
-
-    member: int
-    size: Number
-    own_root: Base64
-    note: str
+    name: str
+    type: str
+    """As `tradeline verify` names it."""
+    member: Number
+    """Who is accused; of a fork between members, who showed it; 0: nobody of this ledger."""
+    bytes: Number
+    kept_ms: Number
+    handled: bool
+    """Whether the node's operator has acted on it."""
 
 
 class EvidenceListModel(Model):
-    """Everything that is kept against members."""
+    """Every evidence file that the node keeps, oldest first."""
 
-    statements: list[EvidenceModel]
-    checkpoints: list[RootEvidenceModel]
+    evidence: list[EvidenceModel]
 
 
 class ConsentModel(Model):

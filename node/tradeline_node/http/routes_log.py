@@ -27,12 +27,9 @@ from tradeline_node.http.access import CurrentNode, log_reader
 from tradeline_node.http.models import (
     ConsistencyModel,
     EntryModel,
-    EvidenceListModel,
-    EvidenceModel,
     FeedModel,
     LedgerModel,
     OutcomeModel,
-    RootEvidenceModel,
     binary,
     text,
 )
@@ -251,31 +248,6 @@ async def read_feed(member: PathMember, feed: PathFeed, node: CurrentNode) -> Fe
         index=row.index if row else None,
         size=size,
     )
-
-
-@router.get("/v1/evidence")
-async def read_evidence(node: CurrentNode) -> EvidenceListModel:
-    """Return what is kept against members: two statements at one position, other roots."""
-    statements = [
-        EvidenceModel(
-            member=each.member,
-            feed=each.feed,
-            seq=each.seq,
-            first=_b64(each.first),
-            second=_b64(each.second),
-        )
-        for each in await node.turns.run(node.outbox.evidence)
-    ]
-    checkpoints = [
-        RootEvidenceModel(
-            member=each.peer,
-            size=each.size,
-            own_root=_b64(each.own_root),
-            note=each.note.decode(),
-        )
-        for each in await node.turns.run(node.publisher.evidence)
-    ]
-    return EvidenceListModel(statements=statements, checkpoints=checkpoints)
 
 
 def kind_name(kind: int) -> str:
