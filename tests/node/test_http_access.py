@@ -16,6 +16,7 @@ from tests.world import BULK, DESK, seed
 
 from tradeline_ledger.consent import Change, ChangeReason, Status, consent_id
 from tradeline_ledger.encoding import encode
+from tradeline_ledger.evidence_file import EvidenceType
 from tradeline_ledger.key import Key, KeyChange, Replaced
 from tradeline_ledger.statement import Kind
 from tradeline_node.http.access import rule_of
@@ -36,7 +37,8 @@ RULES = {
     "GET /v1/consistency": "log reader",
     "GET /v1/blocks": "log reader",
     "GET /v1/feeds/{member}/{feed}": "log reader",
-    "GET /v1/evidence": "log reader",
+    "GET /v1/evidence": "member",
+    "GET /v1/evidence/{name}": "member",
     "GET /v1/stream": "log reader",
     "GET /v1/statements/{statement}": "member",
     "POST /v1/entries": "member",
@@ -83,7 +85,9 @@ def objects(cluster: Cluster) -> dict[str, Any]:
     cluster.wait_for_checkpoint(cluster.node(1).store.head.size)
     (batch,) = cluster.node(1).custody.hashes()
     entry = cluster.world().entry(1, Kind.CONSENT, world.consent(terms))
+    evidence = cluster.node(1).evidence.add(EvidenceType.STATEMENTS, 4, b"pair", b"file")
     return {
+        "evidence": evidence,
         "submission": submission,
         "consent": consent_id(encode(terms)).hex(),
         "inquiry": inquiry,
@@ -111,6 +115,7 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "GET /v1/blocks": (f"/v1/blocks?from=1&size={objects['size']}", b""),
         "GET /v1/feeds/{member}/{feed}": ("/v1/feeds/1/1", b""),
         "GET /v1/evidence": ("/v1/evidence", b""),
+        "GET /v1/evidence/{name}": (f"/v1/evidence/{objects['evidence']}", b""),
         "GET /v1/stream": ("/v1/stream", b""),
         "GET /v1/statements/{statement}": ("/v1/statements/" + "00" * 32, b""),
         "POST /v1/entries": ("/v1/entries", objects["entry"]),

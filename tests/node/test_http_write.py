@@ -147,8 +147,8 @@ def test_two_statements_at_one_position_are_kept_as_evidence(cluster: Cluster) -
     cluster.post(4, entries[0])
     answer = cluster.request(4, "/v1/entries", "POST", entries[1])
     assert (answer.status_code, answer.json()["code"]) == (409, "position-past")
-    (found,) = cluster.request(6, "/v1/evidence").json()["statements"]
-    assert (found["member"], found["feed"], found["seq"]) == (4, DESK, 0)
+    (found,) = cluster.node(1).outbox.evidence()
+    assert (found.member, found.feed, found.seq) == (4, DESK, 0)
 
 
 def test_custody_checks_and_says_which_part_is_wrong(cluster: Cluster) -> None:

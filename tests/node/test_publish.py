@@ -15,6 +15,9 @@ from tests.world import BULK, DESK, seed
 from tradeline_ledger.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from tradeline_ledger.cosignature import cosign, cosigner_name, verify_cosignatures
 from tradeline_ledger.encoding import encode
+from tradeline_ledger.evidence import verify_evidence
+from tradeline_ledger.evidence_file import EvidenceType
+from tradeline_ledger.fork import Fork
 from tradeline_ledger.key import Key, KeyChange, Replaced
 from tradeline_ledger.note import KeyType, Note, VerifierKey, decode_note, encode_note, sign_note
 from tradeline_ledger.statement import Kind
@@ -26,7 +29,8 @@ from tradeline_node.published import OwnLines, PublishedStore, read_own
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("net") / "net").running() as running:
+    settings = {"publish.compare_ms": 200}
+    with Cluster(tmp_path_factory.mktemp("net") / "net", settings).running() as running:
         running.hand_over_tag_keys()
         yield running
 
@@ -100,14 +104,14 @@ def test_signature_under_another_root_is_kept_as_evidence(cluster: Cluster) -> N
     for _ in range(2):
         with pytest.raises(PeerError, match="signed another root"):
             publisher._take(target, forged)
-    (found,) = cluster.request(6, "/v1/evidence").json()["checkpoints"]
-    assert (found["member"], found["size"]) == (2, size)
+    files = wait_for(cluster.node(1).evidence.files)
+    assert {each.type for each in files} <= {EvidenceType.FORK, EvidenceType.WITNESS}
     # Whoever has the registry can check it without us.
-    assert read_lines(found["note"].encode(), record, cluster.ledger.origin).root == seed("fork")
-    health = cluster.request(None, "/healthz")
-    assert health.status_code == 503
-    peers = next(each for each in health.json()["components"] if each["name"] == "peers")
-    assert "another root" in peers["detail"]
+    data = cluster.request(6, f"/v1/evidence/{files[0].name}").content
+    fork = verify_evidence(data)
+    assert isinstance(fork, Fork)
+    assert fork.smaller == Checkpoint(cluster.ledger.origin, size, seed("fork"))
+    assert cluster.request(None, "/healthz").status_code == 503
     assert "tradeline_verify_failures_total" in cluster.request(None, "/metrics").text
     # The fork does not take part in any checkpoint.
     head = decode_checkpoint(decode_note(publisher.newest.note).text)
