@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,9 +18,6 @@ from tradeline_node.testnet_run_cli import testnet
 
 ERRORS: Final = (NodeError,)
 """What these commands fail with: one line with its remedy, exit code 1."""
-DEFAULT_MEMBERS: Final = "bank,lender,payment,court"
-DEFAULT_BASE_PORT: Final = 7101
-DEFAULT_UTC_OFFSET_MIN: Final = 480
 
 app = typer.Typer(
     name="tradeline",
@@ -69,47 +65,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 @app.callback()
 def _root() -> None:
     """A shared credit ledger: operate a node."""
-
-
-@node.command("init")
-def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
-    *,
-    members: Annotated[
-        str, typer.Option(help="Members with a node, comma-separated.")
-    ] = DEFAULT_MEMBERS,
-    observer: Annotated[
-        str, typer.Option(help="Members without a node, comma-separated; none if empty.")
-    ] = "",
-    base_port: Annotated[
-        int, typer.Option(help="Port of the first node; the others follow.")
-    ] = DEFAULT_BASE_PORT,
-    name: Annotated[str, typer.Option(help="Name of the ledger.")] = "Tradeline trial",
-    utc_offset_min: Annotated[
-        int, typer.Option(help="Local time of the ledger's days, minutes east of UTC.")
-    ] = DEFAULT_UTC_OFFSET_MIN,
-    passphrase_file: PassphraseFile = None,
-) -> None:
-    """Found a consortium for a trial: all keys, the genesis, and a folder for each member."""
-    from tradeline_node.init import Founding, found  # noqa: PLC0415  start-up stays fast
-    from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
-
-    founding = Founding(
-        name=name,
-        members=_split(members),
-        observers=_split(observer),
-        base_port=base_port,
-        utc_offset_min=utc_offset_min,
-        time_ms=int(time.time() * 1000),
-    )
-    passphrase = read_passphrase(passphrase_file, "the new keystores")
-    ledger = found(folder, founding, passphrase)
-    typer.echo(f"ledger  {ledger.ledger_id.hex()}")
-    for number, slug in enumerate((*founding.members, *founding.observers), 1):
-        port = base_port + number - 1
-        url = f"https://127.0.0.1:{port}" if number <= len(founding.members) else "no node"
-        typer.echo(f"member  {number}  {url:<22}  {folder / slug}")
-    typer.echo(f"next    tradeline node run {folder}", err=True)
 
 
 @node.command("run")
@@ -268,10 +223,6 @@ def keys() -> None:
     width = max(len(key) for key in KEYS)
     for key in KEYS:
         typer.echo(f"{key:<{width}}  {describe(key)}")
-
-
-def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _single(configs: list[Config]) -> Config:

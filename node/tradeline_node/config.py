@@ -39,7 +39,7 @@ class NodeSection:
 
     member: int = _setting(0, "member id of the node's owner", low=1, high=2**32 - 1)
     name: str = _setting("node", "short name, shown in logs and tables")
-    genesis: str = _setting(f"../{GENESIS_NAME}", "genesis file, relative to this file")
+    genesis: str = _setting(GENESIS_NAME, "genesis file, relative to this file")
     keys: str = _setting(NODE_KEYS_NAME, "encrypted keystore, relative to this file")
     passphrase_file: str = _setting("", "file with the keystore's passphrase; empty: asked for")
 
@@ -264,7 +264,7 @@ def _read_file(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(
             f"{file} can't be read: {error.strerror}; name a member folder, or make one with "
-            "`tradeline node init`"
+            "`tradeline testnet init`"
         ) from error
     if len(encoded) > CONFIG_BYTES_MAX:
         raise ConfigError(f"{file} has {len(encoded)} bytes, at most {CONFIG_BYTES_MAX} allowed")

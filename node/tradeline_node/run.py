@@ -67,7 +67,7 @@ def member_folders(folder: Path) -> list[Path]:
     if not found:
         raise ConfigError(
             f"{folder} has no {NODE_CONFIG_NAME}, nor has a folder directly below it; make one "
-            "with `tradeline node init`"
+            "with `tradeline testnet init`"
         )
     return found
 

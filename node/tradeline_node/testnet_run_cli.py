@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from tradeline_node.testnet_group import testnet
+from tradeline_node.testnet_cli import testnet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

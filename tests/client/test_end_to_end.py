@@ -61,9 +61,13 @@ class Consortium:
         self.process: subprocess.Popen[bytes] | None = None
 
     def init(self) -> None:
-        command = (*PROGRAM, "init", str(self.folder), "--base-port", str(free_port(4)))
+        command = (sys.executable, "-m", "tradeline_node", "testnet", "init", "--engine", "local")
         subprocess.run(
-            (*command, "--passphrase-file", str(self.passphrase)),
+            (
+                *command,
+                *("--dir", str(self.folder), "--base-port", str(free_port(4))),
+                *("--passphrase-file", str(self.passphrase)),
+            ),
             env=self.environment,
             check=True,
             stdout=subprocess.DEVNULL,
@@ -74,7 +78,11 @@ class Consortium:
         command = (*PROGRAM, "run", str(self.folder), "--ready-file", str(self.ready))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                (*command, "--passphrase-file", str(self.passphrase)),
+                (
+                    *command,
+                    *("--dir", str(self.folder), "--base-port", str(free_port(4))),
+                    *("--passphrase-file", str(self.passphrase)),
+                ),
                 env=self.environment,
                 stdout=log,
                 stderr=log,

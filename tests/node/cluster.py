@@ -121,7 +121,6 @@ class Cluster:
     def __post_init__(self) -> None:
         self.ledger = ledger_of_today(self.founders)
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "genesis").write_bytes(self.ledger.file)
         for each in self.founders:
             if each.validator:
                 self._write_member(each)
@@ -141,6 +140,7 @@ class Cluster:
             **self.settings,
         }
         (folder / "node.toml").write_text(encode_config(values), encoding="utf-8")
+        (folder / "genesis").write_bytes(self.ledger.file)
         write_private(folder / NODE_KEYS_NAME, _sealed_keys(institution.id))
 
     def member_folder(self, member: int) -> Path:

@@ -102,7 +102,8 @@ def test_locked_keystore_and_wrong_keys_are_found(folder: Path) -> None:
 def test_wrong_configuration_and_genesis_are_found(folder: Path) -> None:
     (folder / "member-1" / "node.toml").write_text("[http]\nprot = 1\n")
     assert codes(examine(folder)) == {("member-1", "config")}
-    (folder / "genesis").write_bytes(b"x")
+    for n in (1, 2, 3, 4):
+        (folder / f"member-{n}" / "genesis").write_bytes(b"x")
     assert codes(examine(folder)) == {(f"member-{n}", "config") for n in (1, 2, 3, 4)}
 
 

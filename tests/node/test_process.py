@@ -38,9 +38,20 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tradeline_node", "node", *arguments]
 
 
+def init(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return execute(
+        *(sys.executable, "-m", "tradeline_node", "testnet", "init", "--engine", "local"),
+        *arguments,
+    )
+
+
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return execute(*command(*arguments))
+
+
+def execute(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(*arguments),
+        words,
         capture_output=True,
         text=True,
         check=False,
@@ -56,8 +67,8 @@ def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "passphrase").write_text("of tests\n")
     for _ in range(5):
         first = min(free_ports(20))
-        done = call(
-            *("init", str(folder / "net"), "--observer", "regulator"),
+        done = init(
+            *("--dir", str(folder / "net"), "--without-node", "regulator"),
             *("--base-port", str(first), "--passphrase-file", str(folder / "passphrase")),
         )
         assert done.returncode == 0, done.stderr
@@ -176,9 +187,10 @@ def test_each_failed_start_says_what_to_do(founded: Path, tmp_path: Path) -> Non
     assert "did you mean 'http.port'" in refused(net, *passphrase, "--set", "http.prot=1")
     assert "run the folder above" in refused(net / "bank", *passphrase)
     other = tmp_path / "other"
-    assert call("init", str(other), *passphrase).returncode == 0
+    assert init("--dir", str(other), *passphrase).returncode == 0
     copy = Path(shutil.copytree(net, tmp_path / "copy"))
-    shutil.copy(other / "genesis", copy / "genesis")
+    for member in ("bank", "lender", "payment", "court"):
+        shutil.copy(other / "genesis", copy / member / "genesis")
     assert "is of ledger" in refused(copy, *passphrase)
 
 
@@ -187,7 +199,7 @@ def test_nodes_that_cannot_run_together_are_refused(founded: Path, tmp_path: Pat
     assert len(load_configs(net, {}, ())) == 4
     with pytest.raises(ConfigError, match=r"two nodes have the same http\.port"):
         load_configs(net, {}, ["http.port=7999"])
-    with pytest.raises(ConfigError, match="tradeline node init"):
+    with pytest.raises(ConfigError, match="tradeline testnet init"):
         load_configs(tmp_path, {}, ())
     copy = Path(shutil.copytree(net, tmp_path / "copy"))
     config = copy / "bank" / "node.toml"
@@ -219,6 +231,6 @@ def test_configuration_is_shown_with_its_origin(founded: Path) -> None:
     shown = call("config", "show", bank, "--origin", "--json", "--set", "log.level=debug")
     found = json.loads(shown.stdout)
     assert found["log.level"] == {"value": "debug", "origin": "flag --set"}
-    assert found["http.host"] == {"value": "127.0.0.1", "origin": "default"}
+    assert found["http.requests_burst"] == {"value": 1000, "origin": "default"}
     assert call("config", "check", str(founded / "net")).returncode == 0
     assert "http.port" in call("config", "keys").stdout

@@ -80,16 +80,13 @@ class Consortium:
             ConsortiumError: the folder exists, or no ports are free.
         """
         write_private(self.passphrase_file, self.passphrase)
-        self.node(
-            "init",
-            str(self.folder),
-            "--members",
-            ",".join(MEMBERS),
-            "--observer",
-            REGULATOR,
-            "--base-port",
-            str(_free_ports(len(MEMBERS))),
-        )
+        command = [
+            *(*_PROGRAM, "testnet", "init", "--dir", str(self.folder), "--engine", "local"),
+            *("--members", ",".join(MEMBERS), "--without-node", REGULATOR),
+            *("--base-port", str(_free_ports(len(MEMBERS)))),
+            *("--passphrase-file", str(self.passphrase_file)),
+        ]
+        self._run(command, (0,))
 
     def start(self) -> list[NodeAddress]:
         """

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tradeline_ledger.genesis import open_genesis
 from tradeline_ledger.keyfile import open_keyfile
@@ -14,13 +17,15 @@ from tradeline_ledger.policy_file import decode_policy
 from tradeline_ledger.registry import Role
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.tag import linker_hash
+from tradeline_node.cli import app
 from tradeline_node.config import load_config
 from tradeline_node.errors import ConfigError, KeystoreError
-from tradeline_node.init import Founding, found
+from tradeline_node.founding import Founding, found
 from tradeline_node.keystore import open_keystore, read_passphrase
+from tradeline_node.service import read_genesis
 
 PASSPHRASE = b"of tests"
-FOUNDING = Founding("Trial", ("bank", "shop-2"), ("regulator",), 7101, 480, 1_790_000_000_000)
+FOUNDING = Founding("Trial", ("bank", "shop-2"), (), ("regulator",), 7101, 480, 1_790_000_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +115,7 @@ def test_nothing_is_overwritten(net: Path, tmp_path: Path) -> None:
 )
 def test_impossible_founding_is_refused(members: tuple[str, ...], port: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Founding("Trial", members, (), port, 480, 1_790_000_000_000)
+        Founding("Trial", members, (), (), port, 480, 1_790_000_000_000)
 
 
 def test_wrong_passphrase_says_that_the_keystore_is_locked(net: Path) -> None:
@@ -174,3 +179,86 @@ def test_passphrase_comes_from_flag_or_environment(
     monkeypatch.delenv("TRADELINE_PASSPHRASE_FILE")
     with pytest.raises(KeystoreError, match="no terminal"):
         read_passphrase(None, "it")
+
+
+TESTNET = Founding(
+    name="Trial",
+    members=("bank", "lender"),
+    observers=("regulator",),
+    nodeless=(),
+    base_port=7101,
+    utc_offset_min=480,
+    time_ms=1_790_000_000_000,
+    engine="cometbft",
+    hosts=("127.0.0.1", "127.0.0.2", "::1"),
+)
+
+
+@pytest.fixture(scope="module")
+def testnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("founding") / "testnet"
+    found(folder, TESTNET, None)
+    return folder
+
+
+@pytest.mark.parametrize("slug", ["bank", "lender", "regulator"])
+def test_member_folder_is_complete_wherever_it_is_copied(
+    testnet: Path, tmp_path: Path, slug: str
+) -> None:
+    folder = Path(shutil.copytree(testnet / slug, tmp_path / "elsewhere"))
+    config = load_config(folder, {})
+    ledger = read_genesis(config.path(config.node.genesis))
+    passphrase = read_passphrase(config.path(config.node.passphrase_file), "it")
+    keys = open_keystore(config.path(config.node.keys), passphrase)
+    keys.check(ledger.registry.member(config.node.member), folder)
+    assert str(testnet) not in (folder / "node.toml").read_text()
+    client = (folder / "client" / "client.keys").read_bytes()
+    assert CLIENT_KEYS.decode(open_keyfile(passphrase, client)).member == keys.member
+
+
+def test_every_member_has_a_passphrase_of_its_own(testnet: Path) -> None:
+    files = sorted(testnet.glob("*/passphrase"))
+    assert [each.parent.name for each in files] == ["bank", "lender", "regulator"]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    assert len({each.read_bytes() for each in files}) == 3
+
+
+def test_engines_listen_where_the_registry_says(testnet: Path) -> None:
+    ledger = open_genesis((testnet / "genesis").read_bytes())
+    for number, slug in ((1, "bank"), (2, "lender"), (3, "regulator")):
+        config = load_config(testnet / slug, {})
+        record = ledger.registry.member(number)
+        assert record is not None
+        host = config.engine.p2p_host if number < 3 else f"[{config.engine.p2p_host}]"
+        assert record.engine_peer.endswith(f"@{host}:{config.engine.p2p_port}")
+        assert record.endpoint == config.url(tls=True)
+        assert config.engine.driver == "cometbft"
+
+
+def test_observer_with_a_node_has_neither_vote_nor_shares(testnet: Path) -> None:
+    registry = open_genesis((testnet / "genesis").read_bytes()).registry
+    regulator = registry.member(3)
+    assert regulator is not None
+    assert regulator.roles == Role.OBSERVER
+    assert regulator.node_key is not None
+    assert regulator.tag_key_hash is None
+    assert registry.epoch.validators == (1, 2)
+    assert [each.member for each in registry.epoch.committee] == [1, 2]
+    assert not (testnet / "regulator" / "custody").exists()
+
+
+def test_one_address_serves_all_nodes_or_each_has_its_own() -> None:
+    with pytest.raises(ConfigError, match="2 addresses for 3 nodes"):
+        replace(TESTNET, hosts=("127.0.0.1", "127.0.0.2"))
+
+
+def test_command_names_as_many_members_as_asked(tmp_path: Path) -> None:
+    arguments = ["testnet", "init", "--dir", str(tmp_path / "net"), "--nodes", "5"]
+    done = CliRunner().invoke(app, [*arguments, "--observers", "3"])
+    assert done.exit_code == 0, done.output
+    names = [line.rsplit("/", 1)[1] for line in done.stdout.splitlines()[1:]]
+    assert names == [
+        *("bank", "lender", "payment", "court", "member-5"),
+        *("regulator", "auditor", "observer-3"),
+    ]
+    assert f"tradeline testnet up --dir {tmp_path / 'net'}" in done.stderr
