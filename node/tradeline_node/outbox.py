@@ -34,6 +34,7 @@ from tradeline_node.errors import BusyError, EngineError
 from tradeline_node.outbox_rows import Evidence, OutboxRows, Place, Queued
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tradeline_ledger.statement import Entry, Statement
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 RESEND_MS: Final = 2000
 """After which an entry that is not placed yet is offered again."""
+AWAY_S: Final = 5.0
+"""After which entries go through another node: longer than an engine takes to start again."""
 POLL_MS: Final = 200
 """Between looks at the queue when nothing wakes the outbox."""
 QUEUED_MAX: Final = 10_000
@@ -113,6 +116,9 @@ class Outbox:
         self._store = store
         self._engine = engine
         self._memory = memory
+        self._relay: Callable[[bytes], bool] | None = None
+        self._away_since: float | None = None
+        """When the engine failed to answer first, None while it answers."""
         self._resend_s = resend_ms / 1000
         self._put_lock = threading.Lock()
         self._wake = threading.Condition()
@@ -206,9 +212,15 @@ class Outbox:
                 self._noticed |= placed
             self._wake_up()
 
-    def start(self) -> None:
-        """Begin to offer entries to the engine."""
+    def start(self, relay: Callable[[bytes], bool] | None = None) -> None:
+        """
+        Begin to offer entries to the engine.
+
+        `relay` hands an entry to another node and returns whether that took it; it is called
+        while the own engine is away.
+        """
         assert self._thread is None, "started twice"
+        self._relay = relay
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
@@ -260,7 +272,14 @@ class Outbox:
         if entry is None or self._store.placed_at(queued.hash) is not None:
             self._arrived([queued.hash])
             return True
-        admission = self._engine.submit(entry)
+        try:
+            admission = self._engine.submit(entry)
+        except EngineError:
+            if not self._relayed(entry, now):
+                raise
+            self._sent[queued.hash] = now
+            return True
+        self._away_since = None
         if admission.admitted:
             self._sent[queued.hash] = now
             return True
@@ -269,6 +288,11 @@ class Outbox:
         if lost is not None:
             self._rows.lose(queued.hash, *lost)
         return lost is not None
+
+    def _relayed(self, entry: bytes, now: float) -> bool:
+        """Return whether another node took an entry, since the engine has been away for long."""
+        self._away_since = self._away_since or now
+        return self._relay is not None and now - self._away_since >= AWAY_S and self._relay(entry)
 
     def _arrived(self, hashes: list[bytes]) -> None:
         """Take entries off the queue that are placed."""

@@ -61,11 +61,12 @@ class PeerClient:
         *,
         bytes_max: int,
         method: str = "GET",
+        body: bytes = b"",
         wait_s: float = 0.0,
     ) -> PeerAnswer:
         """
-        Return what `peer` answers to `target`, a path with its query; `wait_s` is added to the
-        time that it may take.
+        Return what `peer` answers to `target`, a path with its query, asked with `body`; `wait_s`
+        is added to the time that it may take.
 
         Raises:
             PeerError: it has no endpoint, can't be reached, or answers too slowly or too much.
@@ -79,6 +80,7 @@ class PeerClient:
             pin=peer.tls_pin,
             bytes_max=bytes_max,
             method=method,
+            body=body,
             wait_s=wait_s,
         )
 
@@ -91,6 +93,7 @@ class PeerClient:
         pin: bytes | None,
         bytes_max: int,
         method: str = "GET",
+        body: bytes = b"",
         wait_s: float = 0.0,
     ) -> PeerAnswer:
         """
@@ -113,7 +116,7 @@ class PeerClient:
             recipient=recipient,
             method=method,
             target=target,
-            body=b"",
+            body=body,
             created_s=int(self._clock_s()),
             nonce=secrets.token_bytes(NONCE_BYTES),
         )
@@ -121,14 +124,14 @@ class PeerClient:
         url = endpoint.rstrip("/") + target
         try:
             async with self._client(pin).stream(
-                method, url, headers=headers, timeout=timeout
+                method, url, headers=headers, content=body or None, timeout=timeout
             ) as response:
-                body = bytearray()
+                answer = bytearray()
                 async for chunk in response.aiter_raw():
-                    body += chunk
-                    if len(body) > bytes_max:
+                    answer += chunk
+                    if len(answer) > bytes_max:
                         raise PeerError(f"member {recipient} answers with over {bytes_max} bytes")
-                return PeerAnswer(response.status_code, bytes(body))
+                return PeerAnswer(response.status_code, bytes(answer))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PeerError(
                 f"member {recipient} at {endpoint} does not answer: {_said(error)}"

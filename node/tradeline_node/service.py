@@ -37,6 +37,7 @@ from tradeline_node.published import PublishedStore
 from tradeline_node.pulse import Pulse
 from tradeline_node.receipts import Receipts
 from tradeline_node.redeposit_service import RedepositService
+from tradeline_node.relay import Relay
 from tradeline_node.release_service import ReleaseService
 from tradeline_node.released_log import FILE_NAME as RELEASED_NAME
 from tradeline_node.released_log import ReleasedLog
@@ -269,7 +270,7 @@ class Node:
         )
         self.watch = make_watch(self, self._peers)
         self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._watch())]
-        self.outbox.start()
+        self.outbox.start(Relay(self.store, self.member, self._peers, self._loop, self.log))
         self.housekeeping.start()
 
     def end_streams(self) -> None:

@@ -371,3 +371,18 @@ def test_entries_survive_a_restart(tmp_path: Any) -> None:
         assert found["kind"] == "submission"
         assert cluster.wait_for_checkpoint(index + 2).split(b"\n\n")[0] == note.split(b"\n\n")[0]
         cluster.submit(1, 1, "after")
+
+
+def test_validators_node_hands_over_what_members_signed_and_nobody_else_does(
+    cluster: Cluster,
+) -> None:
+    entry = consent(cluster, 1, 31)
+    for member, feed in ((2, DESK), (5, DESK)):
+        answer = cluster.request(member, "/v1/entries", "POST", entry, feed=feed)
+        assert answer.status_code == 404, answer.text
+    body = bytearray(entry)
+    body[-1] ^= 1
+    assert cluster.request(2, "/v1/entries", "POST", bytes(body), feed=0).status_code >= 400
+    assert cluster.request(2, "/v1/entries", "POST", entry, feed=0).status_code == 202
+    found = cluster.request(1, f"/v1/statements/{hash_of(entry)}?wait_ms=10000").json()
+    assert found["status"] == "placed"

@@ -13,6 +13,7 @@ from tests.world import BULK, DESK, World, make_ledger, next_prev
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.statement import ENTRY, Kind, content_hash, verify_statement
+from tradeline_node import outbox as outbox_module
 from tradeline_node.engine import Admission
 from tradeline_node.errors import BusyError, EngineError, StoreError
 from tradeline_node.outbox import Outbox, Standing, StatementStatus
@@ -367,3 +368,38 @@ def test_outbox_and_engine_run_on_their_own(tmp_path: Path) -> None:
     for outbox in outboxes:
         outbox.close()
     cluster.stop()
+
+
+def test_entries_go_through_another_node_while_the_engine_is_away(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bytes] = []
+    willing = True
+
+    def relay(entry: bytes) -> bool:
+        if willing:
+            taken.append(entry)
+        return willing
+
+    monkeypatch.setattr(outbox_module, "AWAY_S", 0.05)
+    monkeypatch.setattr(bench.outbox, "_relay", relay)
+    entries = [bench.feeds.refused(1, i) for i in range(3)]
+    for entry in entries:
+        assert bench.outbox.put(entry).standing is Standing.QUEUED
+    bench.engine.error = EngineError("the engine does not answer")
+    bench.outbox.send()
+    assert taken == [], "it may only be starting again"
+    time.sleep(0.06)
+    bench.outbox.send()
+    assert taken == entries
+    willing = False
+    bench.outbox.send()
+    assert bench.standings(*entries) == ["queued"] * 3, "nobody took them: they stay"
+    bench.engine.error = None
+    bench.block()
+    assert bench.standings(*entries) == ["placed"] * 3
+    willing = True
+    bench.engine.error = EngineError("the engine does not answer")
+    bench.outbox.put(bench.feeds.refused(1, "later"))
+    bench.outbox.send()
+    assert taken == entries, "the engine was there meanwhile"

@@ -21,7 +21,7 @@ from tradeline_ledger.statement import (
 )
 from tradeline_ledger.submission import Receipt
 from tradeline_node.errors import RequestError
-from tradeline_node.http.access import Caller, CurrentNode, member
+from tradeline_node.http.access import NODE_FEED, Caller, CurrentNode, member
 from tradeline_node.http.models import (
     StatementModel,
     SubmittedModel,
@@ -65,13 +65,18 @@ router = APIRouter(prefix="/v1", tags=["write"], responses=described_signed("nod
 async def post_entry(
     caller: Annotated[Caller, Depends(member(ENTRY_BYTES_MAX))], node: CurrentNode
 ) -> Response:
-    """Take an entry of the caller's own, and hand it on until it has its place or can't."""
+    """
+    Take an entry of the caller's own, and hand it on until it has its place or can't.
+
+    A validator's node may hand over what members gave it, while its own engine is away.
+    """
     try:
         entry = ENTRY.decode(caller.body)
         statement = STATEMENT.decode(entry.statement)
     except MalformedError as error:
         raise RequestError(Outcome.ENTRY_MALFORMED.code, str(error)) from error
-    if statement.member != caller.member:
+    relayed = caller.feed == NODE_FEED and caller.record.has(Role.VALIDATOR)
+    if statement.member != caller.member and not relayed:
         raise NOT_FOUND
     handover = await node.turns.run(lambda: node.submit(caller.body))
     answer = SubmittedModel(
