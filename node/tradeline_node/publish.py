@@ -190,6 +190,10 @@ class Publisher:
 
     def _resume(self) -> None:
         """Take up what was signed last, and registry steps that lack their checkpoint."""
+        with self._lock:
+            head = self._store.head
+            if head.size > self._head.size:
+                self._head = Target(head.size, head.height)
         newest = self._published.newest()
         if newest is not None and newest.size <= self._store.head.size:
             self._start_from(newest.size)

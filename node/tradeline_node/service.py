@@ -250,7 +250,6 @@ class Node:
 
     async def start(self) -> None:
         """Begin to publish and to keep house; the engine may start before or after."""
-        self._loop = asyncio.get_running_loop()
         self._peers = PeerClient(
             self.keys.node,
             self.member,
@@ -269,6 +268,8 @@ class Node:
             clock_s=self.clock_s,
         )
         self.watch = make_watch(self, self._peers)
+        # Blocks may come already, in another thread: they are told once there is who listens.
+        self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._watch())]
         self.outbox.start(Relay(self.store, self.member, self._peers, self._loop, self.log))
         self.housekeeping.start()
