@@ -34,7 +34,6 @@ from tradeline_ledger.release import (
     ANSWER,
     PAYLOAD,
     Answer,
-    EntryShares,
     Proofs,
     payload_hash,
 )
@@ -140,10 +139,7 @@ class Released:
     proofs: Proofs
     """As in a bundle; bodies that should be gone and the inquiry's own entry may be there, too."""
     answers: Mapping[int, Answer]
-    """
-    Opened answers by member of the committee at the inquiry's block. Those of members of earlier
-    committees give shares of what was dealt to them, and no history.
-    """
+    """Opened answers by committee member."""
     claims: tuple[FaultClaim, ...] = ()
     """About events that no shares open."""
 
@@ -221,10 +217,8 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
         for proven in facts.events
         if proven.body is not None and proven.id not in dealt_wrong
     ]
-    epoch = log.registry.epoch_at(facts.block.height)
-    elders = {each for each in released.answers if epoch.position(each) is None}
     payloads = {
-        validator: _payload(released.answers[validator]) for validator in sorted({*agreed, *elders})
+        validator: PAYLOAD.decode(released.answers[validator].payload) for validator in agreed
     }
     keys = open_keys(bodies, payloads, log.registry.epochs)
     if closed := [event for event, _ in bodies if event not in keys]:
@@ -234,7 +228,7 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
             tuple((event.index, event.position) for event in closed),
         )
     report = compose_report(facts, judge(facts, keys, subject, dealt_wrong), subject)
-    dissenters = tuple(sorted(set(released.answers) - set(agreed) - elders))
+    dissenters = tuple(sorted(set(released.answers) - set(agreed)))
     encoded = encode(_keyed(bundle, facts, keys))
     return Reading(report, encoded, dissenters, tuple(blamed), released.claims)
 
@@ -248,14 +242,6 @@ def verify_fault_of(log: TrustedLog, released: Released, claim: FaultClaim) -> B
     """
     bundle, _ = _assemble(log, released)
     return verify_fault(claim, verify_facts(bundle, log))
-
-
-def _payload(answer: Answer) -> tuple[EntryShares, ...]:
-    """Return the shares in an answer; none if it holds anything else: others' will do."""
-    try:
-        return PAYLOAD.decode(answer.payload)
-    except MalformedError:
-        return ()
 
 
 def _assemble(log: TrustedLog, released: Released) -> tuple[Bundle, tuple[int, ...]]:

@@ -25,12 +25,12 @@ from tradeline_ledger.hashing import HASH_BYTES
 from tradeline_ledger.merkle import PATH_HASHES_MAX, prefix_root, verify_consistency
 from tradeline_ledger.note import KeyType, VerifierKey, decode_note, verify_note
 from tradeline_node.errors import NodeError, PeerError
-from tradeline_node.evidence_keeper import EvidenceKeeper
 from tradeline_node.published import PeerEvidence
 
 if TYPE_CHECKING:
     from tradeline_ledger.checkpoint import Checkpoint
     from tradeline_ledger.registry import MemberRecord
+    from tradeline_node.evidence_keeper import EvidenceKeeper
     from tradeline_node.logs import Log
     from tradeline_node.metrics import Metrics
     from tradeline_node.peers import PeerClient
@@ -177,20 +177,11 @@ class CheckpointWatch:
 
 
 def make_watch(node: Node, peers: PeerClient) -> CheckpointWatch:
-    """Return the watch of a node whose outbox and publisher are there."""
-    keeper = EvidenceKeeper(
-        node.evidence,
-        node.store,
-        node.published,
-        node.publisher,
-        conflicts=node.outbox.evidence,
-        metrics=node.metrics,
-        log=node.log,
-    )
+    """Return the watch of a node that keeps evidence."""
     return CheckpointWatch(
         node.store,
         node.published,
-        keeper,
+        node.keeper,
         member=node.member,
         peers=peers,
         interval_ms=node.config.publish.compare_ms,

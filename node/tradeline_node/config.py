@@ -124,6 +124,21 @@ class PublishSection:
 
 
 @dataclass(frozen=True)
+class WitnessSection:
+    """`[witness]`: cosigning other logs here, and having this one cosigned by outsiders."""
+
+    logs: str = _setting("", "folder of *.policy, one for each log to cosign; empty: none")
+    name: str = _setting("", "key name of cosignatures of other logs; empty: made of the own log's")
+    outside: str = _setting("", "policy file of the outside witnesses to ask; empty: none")
+    ask_ms: int = _setting(
+        5_000, "between asking outside witnesses to cosign", low=10, high=600_000, unit="ms"
+    )
+    timeout_ms: int = _setting(
+        5_000, "for one answer of an outside witness", low=10, high=60_000, unit="ms"
+    )
+
+
+@dataclass(frozen=True)
 class StorageSection:
     """`[storage]`: where data is kept, and how much."""
 
@@ -132,6 +147,7 @@ class StorageSection:
     outbox: str = _setting("outbox.sqlite", "entries on their way, relative to this file")
     published: str = _setting("published.sqlite", "own signatures, relative to this file")
     evidence: str = _setting("evidence", "evidence files, relative to this file")
+    witnessed: str = _setting("witnessed.sqlite", "other logs cosigned, relative to this file")
     custody_quota_mib: int = _setting(
         4096, "attachments of one member", low=1, high=2**31, unit="MiB"
     )
@@ -151,6 +167,7 @@ class Config:
     log: LogSection
     engine: EngineSection
     publish: PublishSection
+    witness: WitnessSection
     storage: StorageSection
     origins: Mapping[str, str]
     """Where each value came from, by its key: flag, environment, file or default."""
@@ -180,6 +197,7 @@ _SECTIONS: Final[dict[str, Any]] = {
     "log": LogSection,
     "engine": EngineSection,
     "publish": PublishSection,
+    "witness": WitnessSection,
     "storage": StorageSection,
 }
 _FIELDS: Final = {

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tradeline_node.outbox_rows import Evidence
     from tradeline_node.publish import Publisher
     from tradeline_node.published import PublishedStore
+    from tradeline_node.service import Node
     from tradeline_node.store import LedgerStore
 
 _SIGNED: Final[Codec[SignedStatement]] = Codec(SignedStatement, "signed statement", 512)
@@ -124,6 +125,17 @@ class EvidenceKeeper:
             detail = f"member {member} cosigned two logs, which part before leaf {_size(note)}"
             self._keep(EvidenceType.WITNESS, member, subject, named, detail)
 
+    def keep_outside_fork(self, smaller: bytes, larger: bytes, fork: bytes) -> None:
+        """
+        Keep the evidence file `fork` of two notes of a log that this node witnesses.
+
+        Raises:
+            StoreError: the disk is full.
+        """
+        subject = _subject(smaller) + _subject(larger)
+        origin = decode_checkpoint(decode_note(larger).text).origin
+        self._keep(EvidenceType.FORK, 0, subject, fork, f"the witnessed log {origin} was forked")
+
     def keep_votes(self, member: int, ballot: Ballot, votes: tuple[BlockVote, BlockVote]) -> None:
         """
         Keep two votes of the validator `member` on one ballot.
@@ -174,6 +186,19 @@ class EvidenceKeeper:
         self._log.error(
             "evidence kept", member=member, path=name, reason=f"{detail}; {_ADVICE[type_]}"
         )
+
+
+def make_keeper(node: Node) -> EvidenceKeeper:
+    """Return what makes the evidence files of a node whose outbox and publisher are there."""
+    return EvidenceKeeper(
+        node.evidence,
+        node.store,
+        node.published,
+        node.publisher,
+        conflicts=node.outbox.evidence,
+        metrics=node.metrics,
+        log=node.log,
+    )
 
 
 def _subject(note: bytes) -> bytes:

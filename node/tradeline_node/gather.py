@@ -84,6 +84,8 @@ class Gathered:
     """Of the epoch at the target's height."""
     lines: dict[int, MemberLines] = field(default_factory=dict)
     """By member id."""
+    outside: dict[str, Signature] = field(default_factory=dict)
+    """Verified cosignatures of outside witnesses, by key name; they never count to the quorum."""
 
     @property
     def complete(self) -> bool:
@@ -99,6 +101,7 @@ class Gathered:
         members = sorted(self.lines, key=lambda member: (member != first, member))
         signatures = [self.lines[member].signature for member in members]
         cosignatures = [self.lines[member].cosignature for member in sorted(self.lines)]
+        cosignatures += [self.outside[name] for name in sorted(self.outside)]
         room = max(1, lines_max - len(cosignatures))
         text = self.lines[members[0]].text
         return encode_note(Note(text, (*signatures[:room], *cosignatures)))

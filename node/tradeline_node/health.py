@@ -41,6 +41,7 @@ def examine(node: Node) -> tuple[Component, ...]:
         _publisher(node),
         _peers(node),
         _evidence(node),
+        _witnesses(node),
         _disk(node),
     )
 
@@ -127,6 +128,25 @@ def _evidence(node: Node) -> Component:
             f"move it to {node.evidence.folder / HANDLED}",
         )
     return Component("evidence", ok=True, detail=f"{len(files)} files to look at")
+
+
+def _witnesses(node: Node) -> Component:
+    """Bad if an outside witness knows another log; that one does not answer harms nobody."""
+    outside = node.outside
+    if outside.failure:
+        return Component("witnesses", ok=False, detail=outside.failure)
+    if outside.refused:
+        names = ", ".join(sorted(outside.refused))
+        return Component(
+            "witnesses",
+            ok=False,
+            detail=f"{names}: cosigned another log than this one; ask for the checkpoint that it "
+            "cosigned and compare, this ledger may have been forked",
+        )
+    if outside.failures:
+        text = "; ".join(outside.failures[name] for name in sorted(outside.failures))
+        return Component("witnesses", ok=True, detail=text)
+    return Component("witnesses", ok=True, detail=f"{len(outside)} are asked to cosign")
 
 
 def _disk(node: Node) -> Component:

@@ -17,14 +17,14 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint, origin_of
 from tradeline_ledger.cosignature import cosign, cosigner_name
-from tradeline_ledger.note import Note, encode_note, sign_note
+from tradeline_ledger.note import Note, Signature, encode_note, sign_note
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_node.errors import NodeError, PeerError, PublishError
@@ -173,6 +173,13 @@ class Publisher:
             self._asked.fire()
             await self.advanced.wait(wait_s)
         return self.newest
+
+    def add_outside(self, size: int, lines: Sequence[Signature]) -> None:
+        """Publish the checkpoint of `size`, if it is the newest, with verified lines of others."""
+        gathered = self._gathered.get(size)
+        if gathered is not None and gathered.complete:
+            gathered.outside |= {each.name: each for each in lines}
+            self._publish(gathered)
 
     def steps(self, from_height: int, count: int) -> list[bytes]:
         """Return up to `count` registry steps of blocks from a height on, in order."""

@@ -8,6 +8,7 @@ Opened in two steps, since one engine may drive several nodes: `Node.open` opens
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from tradeline_node.checkpoint_watch import CheckpointWatch, make_watch
 from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
 from tradeline_node.custody_service import CustodyService
 from tradeline_node.errors import ConfigError, EngineError, RequestError, StoreError
+from tradeline_node.evidence_keeper import EvidenceKeeper, make_keeper
 from tradeline_node.evidence_store import EvidenceStore
 from tradeline_node.followed_store import FollowedStore
 from tradeline_node.health import Component, examine
@@ -30,6 +32,7 @@ from tradeline_node.logs import Log, node_log
 from tradeline_node.metrics import Metrics
 from tradeline_node.ordered_attachment import OrderedAttachments
 from tradeline_node.outbox import Handover, Outbox, Standing
+from tradeline_node.outside_witnesses import OutsideWitnesses, make_outside
 from tradeline_node.own_deposit import OwnDeposits
 from tradeline_node.peers import PeerClient
 from tradeline_node.publish import Publisher
@@ -46,6 +49,7 @@ from tradeline_node.store import LedgerStore
 from tradeline_node.sweep import Sweeper
 from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
 from tradeline_node.tag_keys import TagKeys
+from tradeline_node.witness import WitnessService, open_witness
 
 if TYPE_CHECKING:
     from tradeline_node.committed import Committed
@@ -72,6 +76,7 @@ class _Stores:
     custody: CustodyStore
     published: PublishedStore
     evidence: EvidenceStore
+    witness: WitnessService
 
 
 class Node:
@@ -85,7 +90,7 @@ class Node:
         self.member = keys.member
         self.store, self.custody = stores.ledger, stores.custody
         self.tag_keys, self.published = tag_keys, stores.published
-        self.evidence = stores.evidence
+        self.evidence, self.witness = stores.evidence, stores.witness
         self.metrics = Metrics()
         self.log: Log = node_log(config.node.name)
         self.clock_s = time.time
@@ -111,7 +116,9 @@ class Node:
         self.outbox: Outbox
         self.housekeeping: Housekeeping
         self.publisher: Publisher
+        self.keeper: EvidenceKeeper
         self.watch: CheckpointWatch
+        self.outside: OutsideWitnesses
         self._engine: OrderingEngine | None = None
         self._peers: PeerClient | None = None
         self._released: ReleasedLog | None = None
@@ -159,24 +166,31 @@ class Node:
     def _open_custody(
         cls, config: Config, ledger: Ledger, keys: Keystore, store: LedgerStore
     ) -> Node:
+        node: Node
+
+        def keep_fork(smaller: bytes, larger: bytes, fork: bytes) -> None:
+            node.keeper.keep_outside_fork(smaller, larger, fork)
+
         folder = config.path(config.storage.custody)
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         hpke = keys.hpke_keys
         box = open_share_box(folder / BOX_KEY_NAME, hpke, ledger.ledger_id, keys.member)
-        custody = CustodyStore(
-            folder,
-            box,
-            kept_until_ms=store.head.time_ms + ledger.params.receipt_ms,
-            quota_bytes=config.storage.custody_quota_mib * MEBIBYTE,
-        )
-        try:
+        with contextlib.ExitStack() as opened:
+            custody = CustodyStore(
+                folder,
+                box,
+                kept_until_ms=store.head.time_ms + ledger.params.receipt_ms,
+                quota_bytes=config.storage.custody_quota_mib * MEBIBYTE,
+            )
+            opened.callback(custody.close)
             tag_keys = TagKeys(folder / TAG_KEYS_NAME, ledger.ledger_id, keys.member, hpke)
             evidence = EvidenceStore(config.path(config.storage.evidence))
             published = PublishedStore(config.path(config.storage.published))
-        except BaseException:
-            custody.close()
-            raise
-        node = cls(config, ledger, keys, _Stores(store, custody, published, evidence), tag_keys)
+            opened.callback(published.close)
+            witness = open_witness(config, keys, ledger.origin, keep_fork)
+            opened.pop_all()
+        stores = _Stores(store, custody, published, evidence, witness)
+        node = cls(config, ledger, keys, stores, tag_keys)
         receipts = Receipts(store, keys.member, keys.node, node.clock_ms)
         deposits = OwnDeposits(ledger.ledger_id, keys.member, hpke)
         node.custody_service = CustodyService(
@@ -267,10 +281,12 @@ class Node:
             log=self.log,
             clock_s=self.clock_s,
         )
-        self.watch = make_watch(self, self._peers)
+        self.keeper = make_keeper(self)
+        self.watch, self.outside = make_watch(self, self._peers), make_outside(self)
         # Blocks may come already, in another thread: they are told once there is who listens.
         self._loop = asyncio.get_running_loop()
-        self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._watch())]
+        parts = (self.publisher, self.watch, self.outside)
+        self._tasks = [asyncio.create_task(self._run(each)) for each in parts]
         self.outbox.start(Relay(self.store, self.member, self._peers, self._loop, self.log))
         self.housekeeping.start()
 
@@ -296,6 +312,7 @@ class Node:
         if self._released is not None:
             self._released.close()
         self.published.close()
+        self.witness.close()
         self.custody.close()
         self.store.close()
 
@@ -395,19 +412,12 @@ class Node:
         self.housekeeping.wake()
         self._loop.call_soon_threadsafe(self.blocks.fire)
 
-    async def _publish(self) -> None:
+    async def _run(self, part: Publisher | CheckpointWatch | OutsideWitnesses) -> None:
         try:
-            await self.publisher.run()
+            await part.run()
         except Exception:  # the boundary of the task: log, and show it in the health
-            self.log.exception("publishing failed unexpectedly")
-            self.publisher.failure = "unexpected failure, see the log; restart the node"
-
-    async def _watch(self) -> None:
-        try:
-            await self.watch.run()
-        except Exception:  # the boundary of the task: log, and show it in the health
-            self.log.exception("comparing of checkpoints failed unexpectedly")
-            self.watch.failure = "unexpected failure, see the log; restart the node"
+            self.log.exception("a task failed unexpectedly", where=type(part).__name__)
+            part.failure = "unexpected failure, see the log; restart the node"
 
     def _stalled(self) -> str | None:
         return self.halted() or self.engine_stalled() or None

@@ -20,7 +20,6 @@ from tradeline_client.cli import (
     inquiry,
     ledger,
     mirror,
-    redeposit,
     show,
     submit,
     tag_key,
@@ -39,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for commands in (
-    *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
+    *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key),
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)

@@ -69,6 +69,17 @@ async def anyone(request: Request) -> None:
     _allow_anonymous(request)
 
 
+def anyone_sending(bytes_max: int) -> Callable[[Request], Coroutine[Any, Any, bytes]]:
+    """Anyone, with a body of at most `bytes_max` bytes."""
+
+    async def rule(request: Request) -> bytes:
+        _allow_anonymous(request)
+        return await _read_body(request, bytes_max)
+
+    _name(rule, "anyone with a body")
+    return rule
+
+
 async def log_reader(request: Request) -> Caller | None:
     """Any member; anyone where the node's log is public. Returns None for those unsigned."""
     if node_of(request).config.log.access == "public" and not _is_signed(request):

@@ -14,6 +14,7 @@ from tradeline_node.http import (
     routes_ops,
     routes_release,
     routes_stream,
+    routes_witness,
     routes_write,
 )
 from tradeline_node.http.middleware import RequestMiddleware
@@ -30,6 +31,7 @@ ROUTERS: Final = (
     routes_write.router,
     routes_release.router,
     routes_stream.router,
+    routes_witness.router,
     routes_ops.router,
 )
 _UNSIGNED: Final = "401"

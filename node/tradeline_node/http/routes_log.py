@@ -73,6 +73,19 @@ async def read_checkpoint(request: Request, node: CurrentNode) -> Response:
     return Response(newest.note, headers=headers, media_type=TEXT)
 
 
+@router.get("/checkpoint/witnessed", responses=text("Signed note."))
+async def read_witnessed_checkpoint(node: CurrentNode) -> Response:
+    """Return the newest checkpoint that an outside witness cosigned as well, if there is one."""
+    newest = node.outside.newest
+    if newest is None:
+        raise NOT_FOUND
+    return Response(
+        newest.note,
+        headers={"etag": newest.etag, "cache-control": "no-cache"},
+        media_type=TEXT,
+    )
+
+
 @router.get("/cosignature/{size}", responses=text("Signed note with two lines."))
 async def read_cosignature(
     size: PathSize,
