@@ -25,6 +25,7 @@ from tradeline_client.flows import entry as entry_flow
 from tradeline_client.flows import inquiry as inquiry_flow
 from tradeline_client.flows import mark as mark_flow
 from tradeline_client.flows import position as position_flow
+from tradeline_client.flows import redeposit as redeposit_flow
 from tradeline_client.flows import report as report_flow
 from tradeline_client.flows import submit as submit_flow
 from tradeline_client.flows import tag_keys as tag_key_flow
@@ -33,7 +34,7 @@ from tradeline_client.flows.entry import Placement
 from tradeline_client.flows.inquiry import PostedInquiry, Question
 from tradeline_client.flows.submit import PlacedBatch
 from tradeline_client.journal import FeedPosition, Signed
-from tradeline_client.pipeline import IN_FLIGHT, Result
+from tradeline_client.pipeline import IN_FLIGHT, Redeposited, Result
 from tradeline_client.requests import Flow
 from tradeline_client.seal import BATCH_EVENTS, PlainEvent, SealedBatch
 from tradeline_client.session import Clock, Session, clock_ms
@@ -180,6 +181,16 @@ class Client(_Desk):
         """Put many batches on the ledger, several at a time; see `pipeline.submit_many`."""
         return pipeline.submit_many(self.session, self._transport, batches, in_flight)
 
+    def older_batches(self) -> list[bytes]:
+        """Return the batches dealt to an earlier committee; see `flows.redeposit.older`."""
+        return self.run(redeposit_flow.older(self.session))
+
+    def redeposit(
+        self, batch_hashes: Iterable[bytes], in_flight: int = IN_FLIGHT
+    ) -> Iterator[Redeposited]:
+        """Deal the keys of batches to the committee in force; see `pipeline.redeposit_many`."""
+        return pipeline.redeposit_many(self.session, self._transport, batch_hashes, in_flight)
+
     def grant(self, draft: Draft) -> Placement:
         """Post a consent; see `flows.consent.grant`."""
         return self.run(consent_flow.grant(self.session, draft))
@@ -295,6 +306,16 @@ class AsyncClient(_Desk):
     ) -> AsyncIterator[Result]:
         """Put many batches on the ledger, several at a time; see `pipeline.submit_many_async`."""
         return pipeline.submit_many_async(self.session, self._transport, batches, in_flight)
+
+    async def older_batches(self) -> list[bytes]:
+        """Return the batches dealt to an earlier committee; see `flows.redeposit.older`."""
+        return await self.run(redeposit_flow.older(self.session))
+
+    def redeposit(
+        self, batch_hashes: Iterable[bytes], in_flight: int = IN_FLIGHT
+    ) -> AsyncIterator[Redeposited]:
+        """Deal keys to the committee in force; see `pipeline.redeposit_many_async`."""
+        return pipeline.redeposit_many_async(self.session, self._transport, batch_hashes, in_flight)
 
     async def grant(self, draft: Draft) -> Placement:
         """Post a consent; see `flows.consent.grant`."""

@@ -3,22 +3,31 @@ Many batches of one feed on their way at the same time.
 
 While one batch waits for its block, the next ones are sealed, taken into custody and handed over:
 throughput is not one block's latency a batch. Order is kept where it matters: positions in the
-feed are taken, and results come, in the order of the batches.
+feed are taken, and results come, in the order of the batches. Re-deposits go the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
 from tradeline_client.errors import RefusedError
+from tradeline_client.flows.redeposit import (
+    PlacedRedeposit,
+    deposit_again,
+    finish_redeposit,
+    hand_over_redeposit,
+)
 from tradeline_client.flows.submit import PlacedBatch, deposit, finish, hand_over_batch
 
 if TYPE_CHECKING:
+    from tradeline_client.flows.redeposit import Deposited, Signing
     from tradeline_client.flows.submit import HandedOver
+    from tradeline_client.requests import Flow
     from tradeline_client.seal import SealedBatch
     from tradeline_client.session import Session
     from tradeline_client.transport import AsyncTransport, SyncTransport
@@ -27,9 +36,24 @@ if TYPE_CHECKING:
 IN_FLIGHT: Final = 8
 """Batches in each of two stages, custody and log, unless the caller says otherwise."""
 
+Item = TypeVar("Item")
+Held = TypeVar("Held")
+Handed = TypeVar("Handed")
+Placed = TypeVar("Placed")
 Result: TypeAlias = PlacedBatch | RefusedError
 """A refused batch has its place, and those after it go on."""
+Redeposited: TypeAlias = PlacedRedeposit | RefusedError
 _Deposited: TypeAlias = tuple["tuple[Receipt, ...]", dict[int, Exception]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages(Generic[Item, Held, Handed, Placed]):
+    """The three flows that an item goes through."""
+
+    custody: Callable[[Item], Flow[Held]]
+    hand_over: Callable[[Item, Held], Flow[Handed]]
+    """One item after the other: it takes the position in the feed."""
+    finish: Callable[[Handed], Flow[Placed]]
 
 
 def submit_many(
@@ -40,25 +64,75 @@ def submit_many(
 
     An error ends it; what was handed over stays pending and is settled by `resume`.
     """
-    in_custody: deque[tuple[SealedBatch, Future[_Deposited]]] = deque()
-    in_log: deque[Future[Result]] = deque()
+    return _run(transport, batches, _submitting(session), in_flight)
+
+
+def submit_many_async(
+    session: Session, transport: AsyncTransport, batches: Iterable[SealedBatch], in_flight: int
+) -> AsyncIterator[Result]:
+    """Do what `submit_many` does, in an event loop; batches are sealed in a thread beside it."""
+    return _run_async(transport, batches, _submitting(session), in_flight)
+
+
+def redeposit_many(
+    session: Session, transport: SyncTransport, batch_hashes: Iterable[bytes], in_flight: int
+) -> Iterator[Redeposited]:
+    """
+    Deal the keys of each batch again, and yield what became of it, in order.
+
+    An error ends it: what was handed over stays pending and is settled by `resume`, the rest is
+    dealt when it is called again.
+    """
+    return _run(transport, batch_hashes, _depositing(session), in_flight)
+
+
+def redeposit_many_async(
+    session: Session, transport: AsyncTransport, batch_hashes: Iterable[bytes], in_flight: int
+) -> AsyncIterator[Redeposited]:
+    """Do what `redeposit_many` does, in an event loop."""
+    return _run_async(transport, batch_hashes, _depositing(session), in_flight)
+
+
+def _submitting(session: Session) -> _Stages[SealedBatch, _Deposited, HandedOver, PlacedBatch]:
+    return _Stages(
+        lambda sealed: deposit(session, sealed),
+        lambda sealed, held: hand_over_batch(session, sealed, *held),
+        lambda handed: finish(session, handed),
+    )
+
+
+def _depositing(session: Session) -> _Stages[bytes, Deposited, Signing, PlacedRedeposit]:
+    return _Stages(
+        lambda batch_hash: deposit_again(session, batch_hash),
+        lambda _, held: hand_over_redeposit(session, held),
+        lambda handed: finish_redeposit(session, handed),
+    )
+
+
+def _run(
+    transport: SyncTransport,
+    items: Iterable[Item],
+    stages: _Stages[Item, Held, Handed, Placed],
+    in_flight: int,
+) -> Iterator[Placed | RefusedError]:
+    in_custody: deque[tuple[Item, Future[Held]]] = deque()
+    in_log: deque[Future[Placed | RefusedError]] = deque()
     threads = ThreadPoolExecutor(2 * in_flight, thread_name_prefix="tradeline-batch")
 
-    def settle(handed: HandedOver) -> Result:
+    def settle(handed: Handed) -> Placed | RefusedError:
         try:
-            return transport.run(finish(session, handed))
+            return transport.run(stages.finish(handed))
         except RefusedError as error:
             return error
 
     def hand_over_next() -> None:
-        sealed, deposited = in_custody.popleft()
-        receipts, missing = deposited.result()
-        handed = transport.run(hand_over_batch(session, sealed, receipts, missing))
+        item, held = in_custody.popleft()
+        handed = transport.run(stages.hand_over(item, held.result()))
         in_log.append(threads.submit(settle, handed))
 
     try:
-        for sealed in batches:
-            in_custody.append((sealed, threads.submit(transport.run, deposit(session, sealed))))
+        for item in items:
+            in_custody.append((item, threads.submit(transport.run, stages.custody(item))))
             if len(in_custody) >= in_flight:
                 hand_over_next()
             while in_log and (len(in_log) > in_flight or in_log[0].done()):
@@ -71,30 +145,31 @@ def submit_many(
         threads.shutdown(wait=True, cancel_futures=True)
 
 
-async def submit_many_async(
-    session: Session, transport: AsyncTransport, batches: Iterable[SealedBatch], in_flight: int
-) -> AsyncIterator[Result]:
-    """Do what `submit_many` does, in an event loop; batches are sealed in a thread beside it."""
-    in_custody: deque[tuple[SealedBatch, asyncio.Task[_Deposited]]] = deque()
-    in_log: deque[asyncio.Task[Result]] = deque()
-    rest = iter(batches)
+async def _run_async(
+    transport: AsyncTransport,
+    items: Iterable[Item],
+    stages: _Stages[Item, Held, Handed, Placed],
+    in_flight: int,
+) -> AsyncIterator[Placed | RefusedError]:
+    in_custody: deque[tuple[Item, asyncio.Task[Held]]] = deque()
+    in_log: deque[asyncio.Task[Placed | RefusedError]] = deque()
+    rest = iter(items)
 
-    async def settle(handed: HandedOver) -> Result:
+    async def settle(handed: Handed) -> Placed | RefusedError:
         try:
-            return await transport.run(finish(session, handed))
+            return await transport.run(stages.finish(handed))
         except RefusedError as error:
             return error
 
     async def hand_over_next() -> None:
-        sealed, deposited = in_custody.popleft()
-        receipts, missing = await deposited
-        handed = await transport.run(hand_over_batch(session, sealed, receipts, missing))
+        item, held = in_custody.popleft()
+        handed = await transport.run(stages.hand_over(item, await held))
         in_log.append(asyncio.ensure_future(settle(handed)))
 
     try:
-        while (sealed := await asyncio.to_thread(next, rest, None)) is not None:
-            task = asyncio.ensure_future(transport.run(deposit(session, sealed)))
-            in_custody.append((sealed, task))
+        while (item := await asyncio.to_thread(next, rest, None)) is not None:
+            task = asyncio.ensure_future(transport.run(stages.custody(item)))
+            in_custody.append((item, task))
             if len(in_custody) >= in_flight:
                 await hand_over_next()
             while in_log and (len(in_log) > in_flight or in_log[0].done()):

@@ -79,6 +79,8 @@ class TransportFailure:
 
     node: int
     reason: str
+    timed_out: bool = field(default=False, repr=False)
+    """Whether all the time of the request went by: the same node is not asked again at once."""
 
 
 Answer: TypeAlias = Response | TransportFailure
@@ -91,6 +93,8 @@ class Round:
     requests: tuple[Request, ...]
     enough: int | None = None
     """Go on after that many successes; the others are then failures. None: wait for all."""
+    hurry_s: float | None = None
+    """After that long `enough` answers of any status will do, not only successes."""
     delay_s: float = 0.0
     """Wait before they are sent."""
 

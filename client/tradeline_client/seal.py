@@ -20,6 +20,7 @@ from tradeline_ledger.deposit import ATTACHMENT_BYTES_MAX, Attachment, make_depo
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import EventError, MalformedError
 from tradeline_ledger.event import Report, bind, category_of, encode_event, retain_month
+from tradeline_ledger.hpke import hpke_key_id
 from tradeline_ledger.sharing import split
 from tradeline_ledger.submission import EVENTS_MAX, make_batch
 
@@ -142,12 +143,12 @@ class EventSealer:
         bodies, body_hashes = seal_bodies(keys, encoded, ledger_id, member, tags)
         months = [each.retain_month for each in events]
         open_batch = make_batch(epoch.epoch, tags, months, body_hashes, ())
-        committee = [each.member for each in epoch.committee]
+        committee = committee_keys(registry)
         random = os.urandom(len(keys) * (epoch.threshold - 1))
         shares = split(keys, epoch.threshold, len(committee), random)
         deposits, sealed = make_deposits(
             shares,
-            [(number, _hpke_key(registry, number)) for number in committee],
+            committee,
             ledger_id=ledger_id,
             member=member,
             epoch=epoch.epoch,
@@ -220,8 +221,22 @@ def _check_target(report: Report, category: int | None, year: int, target: Vault
         )
 
 
-def _hpke_key(registry: Registry, number: int) -> bytes:
-    record = registry.member(number)
-    if record is None or record.hpke_key is None:
-        raise MalformedError(f"committee member {number} has no HPKE key in the registry")
-    return record.hpke_key
+def committee_keys(registry: Registry) -> list[tuple[int, bytes]]:
+    """
+    Return member id and HPKE public key of each committee member in force, in committee order.
+
+    Raises:
+        MalformedError: a member's key in the registry is not the one that the epoch names.
+    """
+    found = []
+    for each in registry.epoch.committee:
+        record = registry.member(each.member)
+        if record is None or record.hpke_key is None:
+            raise MalformedError(f"committee member {each.member} has no HPKE key in the registry")
+        if hpke_key_id(record.hpke_key) != each.hpke_key_id:
+            raise MalformedError(
+                f"the HPKE key of committee member {each.member} is not the one that epoch "
+                f"{registry.epoch.epoch} names; follow the registry up to today"
+            )
+        found.append((each.member, record.hpke_key))
+    return found

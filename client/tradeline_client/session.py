@@ -191,6 +191,8 @@ class Session:
                 self.vault.placed(signed.about, index)
             elif outcome is not Outcome.BATCH_DUPLICATE:
                 self.vault.discard(signed.about)
+        if signed.kind == Kind.REDEPOSIT and signed.about is not None and done:
+            self.vault.dealt(*dealt_of(signed.about))
         # Only an order to erase is about an event; one that was given before erases, too.
         erased = signed.kind == Kind.MARK and (done or outcome is Outcome.MARK_WITHOUT_EFFECT)
         if erased and signed.about is not None:
@@ -210,6 +212,16 @@ class Session:
         error.file = self.folder.evidence / name
         write_private(error.file, evidence)
         return error
+
+
+def dealt_about(index: int, epoch: int) -> bytes:
+    """Return what the journal says that a re-deposit is about: submission and epoch."""
+    return index.to_bytes(8, "big") + epoch.to_bytes(4, "big")
+
+
+def dealt_of(about: bytes) -> tuple[int, int]:
+    """Return log index of the submission, and epoch, that `dealt_about` wrote."""
+    return int.from_bytes(about[:8], "big"), int.from_bytes(about[8:], "big")
 
 
 def event_of(about: bytes) -> EventId:

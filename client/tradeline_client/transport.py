@@ -34,7 +34,8 @@ RETRY_WAIT_MAX_S: Final = 5.0
 """A node that asks for more patience than this is given up for now."""
 NODE_REQUESTS_MAX: Final = 32
 """Requests in flight to one node; a node that hangs costs no more than this."""
-THREADS_MAX: Final = 64
+THREADS_MAX: Final = 512
+"""So that nodes that hang, up to a third of a committee of 16, leave threads for the others."""
 
 _REPEATED: Final = frozenset({429, 502, 503, 504})
 _HEADERS: Final = {"Accept-Encoding": "identity", "User-Agent": "tradeline-client"}
@@ -108,7 +109,7 @@ class _Courier:
             return None
         backoff = RETRY_WAITS_S[attempt]
         if isinstance(answer, TransportFailure):
-            return backoff
+            return None if answer.timed_out else backoff
         if answer.status not in _REPEATED:
             return None
         wanted = _retry_after_s(answer)
@@ -155,8 +156,9 @@ class SyncTransport:
             return (self._send(round_.requests[0]),)
         futures = [self._threads.submit(self._send, request) for request in round_.requests]
         pending: set[Future[Answer]] = set(futures)
-        while pending and not _suffices(round_, futures):
-            _, pending = wait_for(pending, return_when=FIRST_COMPLETED)
+        patience = _Patience(round_)
+        while pending and not patience.suffice(futures):
+            _, pending = wait_for(pending, timeout=patience.left_s(), return_when=FIRST_COMPLETED)
         return tuple(
             future.result() if future.done() else TransportFailure(request.node, _LATE)
             for request, future in zip(round_.requests, futures, strict=True)
@@ -193,7 +195,7 @@ class SyncTransport:
                     chunks.add(chunk)
                 return chunks.response()
         except _FAILURES as error:
-            return TransportFailure(request.node, _reason(error))
+            return _failure(request, error)
 
 
 class AsyncTransport:
@@ -233,9 +235,14 @@ class AsyncTransport:
             await asyncio.sleep(round_.delay_s)
         tasks = [asyncio.ensure_future(self._send(request)) for request in round_.requests]
         pending: set[asyncio.Task[Answer]] = set(tasks)
+        patience = _Patience(round_)
         try:
-            while pending and not _suffices(round_, tasks):
-                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            while pending and not patience.suffice(tasks):
+                _, pending = await asyncio.wait(
+                    pending,
+                    timeout=patience.left_s(),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
         except asyncio.CancelledError:
             for task in pending:
                 task.cancel()
@@ -279,11 +286,15 @@ class AsyncTransport:
                     chunks.add(chunk)
                 return chunks.response()
         except _FAILURES as error:
-            return TransportFailure(request.node, _reason(error))
+            return _failure(request, error)
 
 
 class _RefusedAnswerError(Exception):
     """An answer that is not read to its end."""
+
+
+class _LateAnswerError(_RefusedAnswerError):
+    """An answer that takes too long."""
 
 
 class _Chunks:
@@ -305,7 +316,7 @@ class _Chunks:
         if len(self._body) > self._request.bytes_max:
             raise self._too_long()
         if time.monotonic() > self._deadline_s:
-            raise _RefusedAnswerError(f"no whole answer within {self._request.timeout_s:g} s")
+            raise _LateAnswerError(f"no whole answer within {self._request.timeout_s:g} s")
 
     def response(self) -> Response:
         headers = {name.lower(): value for name, value in self._response.headers.items()}
@@ -347,16 +358,40 @@ def _step(flow: Flow[Any], answers: tuple[Answer, ...] | None) -> tuple[bool, An
         return True, done.value
 
 
-def _suffices(round_: Round, futures: list[Future[Answer]] | list[asyncio.Task[Answer]]) -> bool:
-    if round_.enough is None:
-        return False
-    answers = [future.result() for future in futures if future.done()]
-    return sum(isinstance(each, Response) and each.ok for each in answers) >= round_.enough
+class _Patience:
+    """Whether what has been answered of a round is enough by now."""
+
+    def __init__(self, round_: Round) -> None:
+        self._enough = round_.enough
+        hurry_s = round_.hurry_s
+        self._hurry_at_s = None if hurry_s is None else time.monotonic() + hurry_s
+
+    def left_s(self) -> float | None:
+        """Return until when only successes count, None if no such moment is to come."""
+        if self._hurry_at_s is None or self._enough is None:
+            return None
+        left_s = self._hurry_at_s - time.monotonic()
+        return left_s if left_s > 0 else None
+
+    def suffice(self, futures: list[Future[Answer]] | list[asyncio.Task[Answer]]) -> bool:
+        if self._enough is None:
+            return False
+        answers = [future.result() for future in futures if future.done()]
+        given = [each for each in answers if isinstance(each, Response)]
+        if sum(each.ok for each in given) >= self._enough:
+            return True
+        hurried = self._hurry_at_s is not None and time.monotonic() >= self._hurry_at_s
+        return hurried and len(given) >= self._enough
 
 
 def _retry_after_s(response: Response) -> float | None:
     text = response.headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _failure(request: Request, error: Exception) -> TransportFailure:
+    timed_out = isinstance(error, httpx2.TimeoutException | _LateAnswerError)
+    return TransportFailure(request.node, _reason(error), timed_out)
 
 
 def _reason(error: Exception) -> str:

@@ -47,6 +47,7 @@ class VaultRow:
 
     batch_hash: bytes
     epoch: int
+    """To whose committee the keys were dealt last."""
     count: int
     created_ms: int
     keys: bytes
@@ -62,6 +63,14 @@ class VaultRow:
 
     def __repr__(self) -> str:
         return f"VaultRow({self.batch_hash.hex()}, count={self.count}, index={self.log_index})"
+
+    def erased(self) -> list[int]:
+        """Return the positions of the events whose keys are gone."""
+        return [
+            position
+            for position in range(self.count)
+            if self.keys[position * KEY_BYTES : (position + 1) * KEY_BYTES] == _ERASED
+        ]
 
     def event(self, position: int) -> VaultEvent:
         """Return what is kept of the event at `position`."""
@@ -163,6 +172,39 @@ class Vault:
         """Record the verified log index of a batch."""
         with self._database.transaction() as rows:
             rows.execute("UPDATE batch SET log_index = ? WHERE hash = ?", (log_index, batch_hash))
+
+    def dealt(self, log_index: int, epoch: int) -> None:
+        """Record that the keys of the batch at a log index are dealt to those of `epoch`."""
+        with self._database.transaction() as rows:
+            rows.execute(
+                "UPDATE batch SET epoch = max(epoch, ?) WHERE log_index = ?", (epoch, log_index)
+            )
+
+    def older(self, epoch: int) -> list[bytes]:
+        """Return the hashes of placed batches last dealt before `epoch`, in log order."""
+        with self._database.reading() as rows:
+            found = rows.execute(
+                "SELECT hash FROM batch WHERE log_index IS NOT NULL AND epoch < ? "
+                "ORDER BY log_index",
+                (epoch,),
+            ).fetchall()
+        return [hash_ for (hash_,) in found]
+
+    def at(self, log_index: int) -> bytes:
+        """
+        Return the hash of the batch at a log index.
+
+        Raises:
+            NotFoundError: this folder has none there.
+        """
+        with self._database.reading() as rows:
+            row = rows.execute(
+                "SELECT hash FROM batch WHERE log_index = ?", (log_index,)
+            ).fetchone()
+        if row is None:
+            raise NotFoundError(f"this folder has no batch at log index {log_index}")
+        found: bytes = row[0]
+        return found
 
     def discard(self, batch_hash: bytes) -> None:
         """Delete the row of a batch that was refused, if it is not on the ledger."""

@@ -34,6 +34,7 @@ from tradeline_ledger.release import (
     ANSWER,
     PAYLOAD,
     Answer,
+    EntryShares,
     Proofs,
     payload_hash,
 )
@@ -139,7 +140,10 @@ class Released:
     proofs: Proofs
     """As in a bundle; bodies that should be gone and the inquiry's own entry may be there, too."""
     answers: Mapping[int, Answer]
-    """Opened answers by committee member."""
+    """
+    Opened answers by member of the committee at the inquiry's block. Those of members of earlier
+    committees give shares of what was dealt to them, and no history.
+    """
     claims: tuple[FaultClaim, ...] = ()
     """About events that no shares open."""
 
@@ -217,8 +221,10 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
         for proven in facts.events
         if proven.body is not None and proven.id not in dealt_wrong
     ]
+    epoch = log.registry.epoch_at(facts.block.height)
+    elders = {each for each in released.answers if epoch.position(each) is None}
     payloads = {
-        validator: PAYLOAD.decode(released.answers[validator].payload) for validator in agreed
+        validator: _payload(released.answers[validator]) for validator in sorted({*agreed, *elders})
     }
     keys = open_keys(bodies, payloads, log.registry.epochs)
     if closed := [event for event, _ in bodies if event not in keys]:
@@ -228,7 +234,7 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
             tuple((event.index, event.position) for event in closed),
         )
     report = compose_report(facts, judge(facts, keys, subject, dealt_wrong), subject)
-    dissenters = tuple(sorted(set(released.answers) - set(agreed)))
+    dissenters = tuple(sorted(set(released.answers) - set(agreed) - elders))
     encoded = encode(_keyed(bundle, facts, keys))
     return Reading(report, encoded, dissenters, tuple(blamed), released.claims)
 
@@ -242,6 +248,14 @@ def verify_fault_of(log: TrustedLog, released: Released, claim: FaultClaim) -> B
     """
     bundle, _ = _assemble(log, released)
     return verify_fault(claim, verify_facts(bundle, log))
+
+
+def _payload(answer: Answer) -> tuple[EntryShares, ...]:
+    """Return the shares in an answer; none if it holds anything else: others' will do."""
+    try:
+        return PAYLOAD.decode(answer.payload)
+    except MalformedError:
+        return ()
 
 
 def _assemble(log: TrustedLog, released: Released) -> tuple[Bundle, tuple[int, ...]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import HASH_BYTES, digest
 from tradeline_ledger.sharing import SHARE_BYTES, combine
 
@@ -93,17 +92,16 @@ def _shares(
     """Return epoch and share of each event that a member answered for."""
     dealt = {each.epoch for each in epochs if each.position(validator) is not None}
     shares: dict[_Place, tuple[int, bytes]] = {}
+    twice: set[_Place] = set()
     for entry in payload:
         if entry.epoch not in dealt:
             continue
         for each in entry.shares:
             place = (entry.index, each.position)
             if place in shares:
-                raise MalformedError(
-                    f"member {validator} answered twice for event {place[0]}/{place[1]}"
-                )
+                twice.add(place)
             shares[place] = (entry.epoch, each.share)
-    return shares
+    return {place: share for place, share in shares.items() if place not in twice}
 
 
 def _position(epoch: EpochRecord, member: int) -> int:

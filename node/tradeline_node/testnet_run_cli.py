@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from tradeline_node.testnet_cli import testnet
+from tradeline_node.testnet_cli import (
+    DEFAULT_BASE_PORT,
+    DEFAULT_FOLDER,
+    DEFAULT_NODES,
+    init,
+    testnet,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +39,18 @@ PassphraseFile = Annotated[
         help="File with the passphrase of all keystores, if node.toml has none.",
     ),
 ]
-DEFAULT_DIR: Final = Path("testnet")
 
 
 @testnet.command("up")
 def up(
     *,
-    folder: Dir = DEFAULT_DIR,
+    folder: Dir = DEFAULT_FOLDER,
+    nodes: Annotated[
+        int, typer.Option(min=1, max=16, help="Validators to found, if the folder is not there.")
+    ] = DEFAULT_NODES,
+    base_port: Annotated[
+        int, typer.Option(help="Port of the first node to found, engines 100 above.")
+    ] = DEFAULT_BASE_PORT,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once all serve, and leave them running.")
     ] = False,
@@ -52,6 +63,7 @@ def up(
     """
     Start every node of a network, each with an application, an engine and an HTTP process.
 
+    A network that is not there yet is founded first, as by `tradeline testnet init`.
     Without --detach they end with this command, by Ctrl-C or SIGTERM.
     """
     from tradeline_node.run import write_ready  # noqa: PLC0415  start-up stays fast
@@ -59,6 +71,8 @@ def up(
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if not folder.exists():
+        init(folder=folder, nodes=nodes, base_port=base_port)
     net = _net(folder)
     running = net.start(passphrase_file, detach=detach)
     if ready_file is not None:
@@ -86,7 +100,7 @@ def up(
 
 
 @testnet.command("down")
-def down(folder: Dir = DEFAULT_DIR) -> None:
+def down(folder: Dir = DEFAULT_FOLDER) -> None:
     """End every node of a network; what they keep stays."""
     ended = _net(folder).stop()
     typer.echo(f"ended {', '.join(ended)}" if ended else "no node was running")
@@ -95,7 +109,7 @@ def down(folder: Dir = DEFAULT_DIR) -> None:
 @testnet.command("status")
 def status(
     *,
-    folder: Dir = DEFAULT_DIR,
+    folder: Dir = DEFAULT_FOLDER,
     passphrase_file: PassphraseFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
 ) -> None:
@@ -125,7 +139,7 @@ def status(
 def logs(
     nodes: Annotated[list[str] | None, typer.Argument(metavar="[NODE]...")] = None,
     *,
-    folder: Dir = DEFAULT_DIR,
+    folder: Dir = DEFAULT_FOLDER,
     lines: Annotated[int, typer.Option(min=1, max=10_000, help="Of each file.")] = TAIL_LINES,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
 ) -> None:

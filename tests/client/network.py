@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -46,6 +46,7 @@ from tradeline_ledger.member_files import ClientKeys, FeedKey, Profile, encode_p
 from tradeline_ledger.merkle import leaf_hash, levels_of, path_at, root_of
 from tradeline_ledger.note import Note, encode_note, sign_note
 from tradeline_ledger.problem import problem
+from tradeline_ledger.redeposit import redeposit_hash
 from tradeline_ledger.request import verify_request
 from tradeline_ledger.schema import Basis
 from tradeline_ledger.schemas import PAYMENT_MADE
@@ -55,10 +56,11 @@ from tradeline_ledger.statement import (
     ENTRY,
     STATEMENT,
     EntryLeaf,
+    Kind,
     decode_leaf,
     statement_hash,
 )
-from tradeline_ledger.submission import decode_batch, sign_receipt
+from tradeline_ledger.submission import Deposit, decode_batch, decode_submission, sign_receipt
 from tradeline_ledger.tag import tag_key_hash
 from tradeline_ledger.trust import RegistryStep
 
@@ -92,6 +94,8 @@ class Node:
     up: bool = True
     tag_keys: set[int] = field(default_factory=set)
     custody: dict[bytes, bytes] = field(default_factory=dict)
+    shares: dict[bytes, bytes] = field(default_factory=dict)
+    """Of re-deposits, opened, by their hash."""
     lies: dict[str, Lie] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=list)
 
@@ -226,10 +230,21 @@ class Network:
                 return self._consents(node)
             case "POST", ["v1", "entries"]:
                 return self._submit(node, request.body)
+        return self._honest_custodian(node, session.member, request, parts)
+
+    def _honest_custodian(
+        self, node: Node, member: int, request: Request, parts: list[str]
+    ) -> Response:
+        match request.method, parts:
             case "POST", ["v1", "custody"]:
-                return self._custody(node, session.member, request.body)
-            case "PUT", ["v1", "tag-keys", member]:
-                return self._tag_key(node, int(member), request.body)
+                return self._custody(node, member, request.body)
+            case "POST", ["v1", "redeposits"]:
+                return self._redeposit(node, member, request.body)
+            case "GET", ["v1", "custody", hash_]:
+                found = node.custody.get(bytes.fromhex(hash_))
+                return self._bytes(node, found) if found else self._problem(node, "not-found")
+            case "PUT", ["v1", "tag-keys", number]:
+                return self._tag_key(node, int(number), request.body)
         raise AssertionError(request)
 
     def _identify(self, node: Node, session: Session, request: Request) -> Response | None:
@@ -340,6 +355,51 @@ class Network:
             expires_ms=self.world.time_ms + self.world.ledger.params.receipt_ms,
         )
         return self._bytes(node, encode(receipt))
+
+    def _redeposit(self, node: Node, member: int, body: bytes) -> Response:
+        if member not in node.tag_keys:
+            return self._problem(node, "custody-tag-key-missing")
+        index, number, listed, sealed, attachment = msgspec.msgpack.decode(body)
+        ledger_id, own = self.world.ledger.ledger_id, self.world.institution(node.member)
+        batch = decode_submission(self.world.contents[index]).batch
+        epoch = self.world.registry.epoch
+        position = epoch.position(node.member)
+        if number != epoch.epoch or position is None:
+            return self._problem(node, "custody-not-committee")
+        if batch.hash(ledger_id, member) not in node.custody:
+            if attachment is None:
+                return self._problem(node, "custody-attachment-missing")
+            node.custody[batch.hash(ledger_id, member)] = attachment
+        deposits = tuple(Deposit(*each) for each in listed)
+        info = deposit_info(
+            ledger_id,
+            member=member,
+            epoch=number,
+            recipient=node.member,
+            key_id=own.hpke.public.key_id,
+            events_root=batch.events_root,
+        )
+        named = redeposit_hash(ledger_id, member, index, number, deposits)
+        node.shares[named] = open_deposit(
+            own.hpke, sealed[position], info, deposits[position], batch.count
+        )
+        receipt = sign_receipt(
+            own.node,
+            ledger_id,
+            validator=node.member,
+            member=member,
+            batch=named,
+            expires_ms=self.world.time_ms + self.world.ledger.params.receipt_ms,
+        )
+        return self._bytes(node, encode(receipt))
+
+    def open_epoch(self, session: Session, *members: int) -> None:
+        """Put a committee in force, a block later; `session` has followed the registry."""
+        self.world.open_epoch(*members)
+        self.block(self.world.entry(5, Kind.COMPLAINT, b""))
+        session.follow(
+            replace(session.trust, registry=self.world.registry, size=self.world.head.size)
+        )
 
     def _tag_key(self, node: Node, member: int, body: bytes) -> Response:
         own, record = self.world.institution(node.member), self.world.registry.member(member)

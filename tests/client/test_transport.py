@@ -141,8 +141,10 @@ def run(request: pytest.FixtureRequest, server: Server) -> Iterator[Run]:
     loop.close()
 
 
-def ask(*requests: Request, enough: int | None = None) -> Flow[Answers]:
-    return (yield Round(requests, enough=enough))
+def ask(
+    *requests: Request, enough: int | None = None, hurry_s: float | None = None
+) -> Flow[Answers]:
+    return (yield Round(requests, enough=enough, hurry_s=hurry_s))
 
 
 def get(path: str, node: int = 1, **changes: Any) -> Request:
@@ -234,6 +236,21 @@ def test_answer_that_drips_is_given_up(run: Run) -> None:
     (answer,) = run(ask(get("/drip", timeout_s=0.5, idempotent=False)))
     assert isinstance(answer, TransportFailure)
     assert time.monotonic() - began < 3
+
+
+def test_in_a_hurry_answers_of_any_status_are_enough(run: Run) -> None:
+    started = time.monotonic()
+    slow = get("/slow", timeout_s=5.0)
+    answers = run(ask(slow, get("/moved"), get("/moved"), enough=2, hurry_s=0.1))
+    assert time.monotonic() - started < 4
+    assert [type(each) for each in answers] == [TransportFailure, Response, Response]
+
+
+def test_node_that_takes_all_its_time_is_not_asked_again(run: Run, server: Server) -> None:
+    (answer,) = run(ask(get("/slow", timeout_s=0.3)))
+    assert isinstance(answer, TransportFailure)
+    assert answer.timed_out
+    assert [path for path, _, _ in server.asked].count("/slow") == 1
 
 
 def test_enough_successes_do_not_wait_for_the_slow(run: Run) -> None:

@@ -22,7 +22,7 @@ from tradeline_ledger.event import encode_event
 from tradeline_ledger.facts import Facts
 from tradeline_ledger.history import EventId
 from tradeline_ledger.hpke import PrivateKey
-from tradeline_ledger.release import Answer, EntryShares
+from tradeline_ledger.release import Answer, EntryShares, sign_history
 from tradeline_ledger.report import open_answer
 from tradeline_ledger.report_parts import Fault
 from tradeline_ledger.share_fault import (
@@ -111,12 +111,22 @@ def test_shares_count_only_with_the_epoch_of_their_deposit(scene: Scene) -> None
         scene.read(answers=answers)
 
 
-def test_two_shares_of_one_member_for_one_event_are_refused(scene: Scene) -> None:
+def test_two_shares_of_one_member_for_one_event_count_for_nothing(scene: Scene) -> None:
     payload = scene.committee.payload(3, scene.common)
     answers = scene.answers((1, 2))
     answers[3] = scene.committee.answer(3, scene.common, payload=(*payload, payload[0]))
-    with pytest.raises(MalformedError, match="member 3 answered twice for event 1/0"):
+    with pytest.raises(UnopenedError) as raised:
         scene.read(answers=answers)
+    assert raised.value.events == ((1, 0), (1, 2))
+    answers[4] = scene.committee.answer(4, scene.common)
+    assert len(scene.read(answers=answers).report.events) == 3
+
+
+def test_payload_that_is_none_holds_up_nobody(scene: Scene) -> None:
+    answers = scene.answers((1, 2, 4))
+    garbage = sign_history(scene.committee.world.institution(3).node, answers[1].common, 3, b"x")
+    answers[3] = Answer(answers[1].common, garbage, b"x")
+    assert len(scene.read(answers=answers).report.events) == 3
 
 
 def test_shares_are_bound_to_their_signature(scene: Scene) -> None:

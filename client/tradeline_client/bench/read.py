@@ -60,7 +60,7 @@ def measure_read(events: int, rounds: int = ROUNDS) -> Measured:
     with Trial() as trial:
         _fill(trial, events)
         reader = trial.clients["bank"]
-        posted = _ask(trial)
+        posted = ask_about(trial, subjects(1)[0])
         bundle = reader.run(read_inquiry(reader.session, posted)).bundle
         releases = Stopwatch()
         nodes_s = trial.node_cpu_s()
@@ -98,7 +98,7 @@ def measure_verify(events: int, rounds: int = ROUNDS) -> Measured:
     with Trial() as trial:
         _fill(trial, events)
         reader = trial.clients["bank"]
-        bundle = reader.run(read_inquiry(reader.session, _ask(trial))).bundle
+        bundle = reader.run(read_inquiry(reader.session, ask_about(trial, subjects(1)[0]))).bundle
     watch = verify_again(bundle, rounds)
     more = {
         "ledger_events": events,
@@ -148,9 +148,9 @@ def _sealed(
         yield from client.batches([client.plain(report, subject) for report, subject in chunk])
 
 
-def _ask(trial: Trial) -> PostedInquiry:
-    """Grant a consent of the person and post an inquiry under it."""
-    reader, person = trial.clients["bank"], subjects(1)
+def ask_about(trial: Trial, person: SubjectId) -> PostedInquiry:
+    """Grant the bank a consent of a person and post its inquiry under it."""
+    reader = trial.clients["bank"]
     now_ms, year = reader.session.clock_ms(), int(trial.today[:4])
     wish = Wish(
         second=reader.session.registry.members[1].id,
@@ -167,8 +167,8 @@ def _ask(trial: Trial) -> PostedInquiry:
         evidence=Evidence(EvidenceType.SIGNED_DOCUMENT, hashlib.sha256(b"form").digest()),
         reference="benchmark",
     )
-    draft = reader.draft_consent(wish, person)
-    reader.grant(trial.clients["lender"].sign_consent(draft, person))
+    draft = reader.draft_consent(wish, [person])
+    reader.grant(trial.clients["lender"].sign_consent(draft, [person]))
     question = Question(
         draft.consent_id, Purpose.LOAN_APPLICATION, operator="desk 1", reference="benchmark"
     )

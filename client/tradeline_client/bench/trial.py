@@ -1,4 +1,4 @@
-"""Four nodes as one process on loopback, and clients of theirs, for as long as a benchmark runs."""
+"""Four nodes on loopback, and clients of theirs, for as long as a benchmark runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tradeline_client.client import Client
-from tradeline_client.demo.consortium import MEMBERS, Consortium
+from tradeline_client.demo.consortium import MEMBERS, Consortium, Engine
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,10 +21,14 @@ _CPU_FIELDS = (11, 12)
 class Trial:
     """A running consortium in a temporary folder; leaving it stops and removes everything."""
 
+    def __init__(self, engine: Engine = Engine.LOCAL) -> None:
+        """Let `engine` order."""
+        self._engine = engine
+
     def __enter__(self) -> Self:
         """Found it, start the nodes, open a client for each member."""
         self._folder = tempfile.TemporaryDirectory(prefix="tradeline-bench-")
-        self.consortium = Consortium(Path(self._folder.name) / "nodes")
+        self.consortium = Consortium(Path(self._folder.name) / "nodes", self._engine)
         self.clients: dict[str, Client] = {}
         try:
             self.consortium.found()
@@ -53,19 +57,31 @@ class Trial:
         local = timezone(timedelta(minutes=session.ledger.params.utc_offset_min))
         return datetime.fromtimestamp(session.clock_ms() / 1000, local).date().isoformat()
 
+    def cpu_s(self) -> dict[str, float]:
+        """Return the processor time of all four nodes so far, by what their processes do."""
+        return {what: sum(map(_cpu_s, pids)) for what, pids in self.consortium.pids().items()}
+
     def node_cpu_s(self) -> float:
-        """Return the processor time of the nodes' process so far, all four of them."""
-        stat = Path(f"/proc/{self.consortium.pid}/stat").read_text(encoding="ascii")
-        fields = stat.rpartition(")")[2].split()
-        return sum(int(fields[at]) for at in _CPU_FIELDS) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time of all four nodes so far."""
+        return sum(self.cpu_s().values())
 
     def node_rss_mib(self) -> float:
-        """Return the resident memory of the nodes' process, all four of them."""
-        pages = Path(f"/proc/{self.consortium.pid}/statm").read_text(encoding="ascii").split()[1]
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+        """Return the resident memory of all four nodes."""
+        return sum(_rss_mib(pid) for pids in self.consortium.pids().values() for pid in pids)
 
     def _close(self) -> None:
         for client in self.clients.values():
             client.close()
         self.consortium.stop()
         self._folder.cleanup()
+
+
+def _cpu_s(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    fields = stat.rpartition(")")[2].split()
+    return sum(int(fields[at]) for at in _CPU_FIELDS) / os.sysconf("SC_CLK_TCK")
+
+
+def _rss_mib(pid: int) -> float:
+    pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)

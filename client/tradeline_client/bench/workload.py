@@ -21,6 +21,7 @@ _PRESENT_YEAR: Final = 2026
 _COUNTY: Final = "110101"
 _BIRTH_DAYS: Final = 28
 _SEQUENCES: Final = 900
+_MONTHS: Final = 12
 
 
 def subjects(count: int) -> list[SubjectId]:
@@ -45,6 +46,16 @@ def reports(
     return [
         (_statement(f"{salt}{number}", who, last - number % 6, amounts[number]), people[who])
         for number, who in enumerate(drawn)
+    ]
+
+
+def year_of(person: SubjectId, today: str) -> list[tuple[Report, SubjectId]]:
+    """Return a statement about one person for each of the last twelve months."""
+    last = month_of(today) - 1
+    amounts = (2_000_000, 100_000, 100_000, 2_100_000)
+    return [
+        (_statement(f"year {number}", SUBJECTS, last - number, amounts), person)
+        for number in range(_MONTHS)
     ]
 
 

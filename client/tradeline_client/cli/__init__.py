@@ -20,6 +20,7 @@ from tradeline_client.cli import (
     inquiry,
     ledger,
     mirror,
+    redeposit,
     show,
     submit,
     tag_key,
@@ -38,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for commands in (
-    *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key),
+    *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)

@@ -39,6 +39,24 @@ def ingest(
     _print(measure_ingest(events, in_flight), as_json=as_json)
 
 
+@bench.command("network")
+def network(
+    *,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each stretch of load.")] = 60,
+    rate: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Events/s to offer; 0: as many as go.")
+    ] = 0,
+    in_flight: Annotated[
+        int, typer.Option(min=1, max=64, help="Batches in custody, and as many on their way.")
+    ] = 8,
+    as_json: Json = False,
+) -> None:
+    """Four CometBFT validators started here: load, single submissions, reads, one of them dead."""
+    from tradeline_client.bench.network import measure_network  # noqa: PLC0415 - quick start-up
+
+    _print(measure_network(seconds, in_flight, rate), as_json=as_json)
+
+
 @bench.command("audit")
 def audit(
     *,

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradeline_client.cli.output import print_table
+from tradeline_client.demo.consortium import Consortium, Engine
 from tradeline_client.errors import FileError
 
 if TYPE_CHECKING:
-    from tradeline_client.demo.consortium import Consortium, NodeAddress
+    from tradeline_client.demo.consortium import NodeAddress
+
+_SHAPES = {
+    Engine.LOCAL: "one process",
+    Engine.COMETBFT: "each a validator of CometBFT with three processes of its own",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +43,12 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Leave the nodes up until Ctrl-C.")
     ] = False,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            help="local: all nodes in one process; cometbft: four validators of their own."
+        ),
+    ] = Engine.LOCAL,
 ) -> None:
     """Run four institutions and a regulator here, on 30,000 real borrowers; show what is proven."""
     if keep and folder is None:
@@ -50,21 +62,23 @@ def demo(
     work = Path(tempfile.mkdtemp(prefix="tradeline-demo-")) if folder is None else folder
     work.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        _play(work, subjects, serve=serve, keep=keep, started=started)
+        _play(work, subjects, engine, serve=serve, keep=keep, started=started)
     finally:
         if not keep:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _play(work: Path, subjects: int, *, serve: bool, keep: bool, started: float) -> None:
-    from tradeline_client.demo.consortium import Consortium, cache_folder  # noqa: PLC0415
+def _play(
+    work: Path, subjects: int, engine: Engine, *, serve: bool, keep: bool, started: float
+) -> None:
+    from tradeline_client.demo.consortium import cache_folder  # noqa: PLC0415 - as below
     from tradeline_client.demo.story import Story  # noqa: PLC0415 - start-up stays fast
 
-    with Consortium(work / "nodes") as consortium:
+    with Consortium(work / "nodes", engine) as consortium:
         consortium.found()
         nodes = consortium.start()
         rows = [(each.name, each.url, consortium.folder / each.name) for each in nodes]
-        print_table("Four institutions, one process", ("node", "URL", "folder"), rows)
+        print_table(f"Four institutions, {_SHAPES[engine]}", ("node", "URL", "folder"), rows)
         story = Story(consortium, nodes, work / "mirror")
         try:
             story.run(cache_folder(work / "cache"), subjects)
@@ -96,7 +110,10 @@ def _print_next(
                 "verify the report",
                 f"tradeline verify {consortium.folder}/report.bundle --trust {policy}",
             ),
-            ("run the nodes again", f"tradeline node run {consortium.folder} {passphrase}"),
+            (
+                "run the nodes again",
+                f"tradeline {' '.join(consortium.run)} {consortium.folder} {passphrase}",
+            ),
         ]
     if served:
         rows[:1] = [

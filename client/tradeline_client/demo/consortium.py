@@ -1,7 +1,8 @@
-"""A consortium of the demo: its folder, and the process that serves its nodes."""
+"""A consortium of the demo: its folder, and the processes that serve its nodes."""
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from tradeline_client.errors import ConsortiumError
 from tradeline_client.files import write_private
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -23,12 +25,28 @@ MEMBERS: Final = ("bank", "lender", "payment", "court")
 """Members 1 to 4, each with a node."""
 REGULATOR: Final = "regulator"
 _PROGRAM: Final = (sys.executable, "-m", "tradeline_client")
-_READY_S: Final = 60.0
+_RUNNING_NAME: Final = "running.json"
+_ENGINE_PORT_STEP: Final = 100
+"""Engines have the ports this far above the HTTP ports of their nodes."""
+_READY_S: Final = 120.0
 _STOP_S: Final = 30.0
 _POLL_S: Final = 0.05
 _PORTS_FROM: Final = 7101
 _PORTS_UNTIL: Final = 9000
 _LOG_TAIL_CHARS: Final = 2_000
+
+
+class Engine(enum.StrEnum):
+    """What orders the entries of a consortium."""
+
+    LOCAL = "local"
+    """All nodes in one process."""
+    COMETBFT = "cometbft"
+    """Each node in three processes of its own, one of which is a CometBFT validator."""
+
+
+_RUN: Final = {Engine.LOCAL: ("node", "run"), Engine.COMETBFT: ("testnet", "up", "--dir")}
+"""The command that runs the nodes of the folder named after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +60,10 @@ class NodeAddress:
 class Consortium:
     """Founds a consortium in a folder, starts and stops its nodes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine = Engine.LOCAL) -> None:
         """Use `folder`, which is made by `found`."""
         self.folder = folder
+        self.engine = engine
         self.passphrase = secrets.token_urlsafe(24).encode()
         self.passphrase_file = folder.with_name(f"{folder.name}.passphrase")
         self._ready = folder.with_name(f"{folder.name}.ready")
@@ -62,11 +81,28 @@ class Consortium:
     ) -> None:
         self.stop()
 
-    @property
-    def pid(self) -> int:
-        """Process id of the nodes, which run."""
+    def pids(self, members: Iterable[str] = MEMBERS) -> dict[str, list[int]]:
+        """Return the ids of the processes that do the work of nodes, by what they do."""
         assert self._process is not None, "start first"
-        return self._process.pid
+        if self.engine is Engine.LOCAL:
+            return {"nodes": [self._process.pid]}
+        found: dict[str, list[int]] = {}
+        for member in members:
+            running = json.loads((self.folder / member / _RUNNING_NAME).read_bytes())
+            for what, pid in running["pids"].items():
+                if pid is not None:
+                    found.setdefault(what, []).append(pid)
+        return found
+
+    def supervisor(self, member: str) -> int:
+        """Return the id of the process that runs those of one member's node, beside CometBFT."""
+        running = json.loads((self.folder / member / _RUNNING_NAME).read_bytes())
+        return int(running["pid"])
+
+    @property
+    def run(self) -> tuple[str, ...]:
+        """The command that runs the nodes of the folder named after it."""
+        return _RUN[self.engine]
 
     def client(self, member: str) -> Path:
         """Return the client folder of a member."""
@@ -81,7 +117,8 @@ class Consortium:
         """
         write_private(self.passphrase_file, self.passphrase)
         command = [
-            *(*_PROGRAM, "testnet", "init", "--dir", str(self.folder), "--engine", "local"),
+            *(*_PROGRAM, "testnet", "init", "--dir", str(self.folder)),
+            *("--engine", self.engine.value),
             *("--members", ",".join(MEMBERS), "--without-node", REGULATOR),
             *("--base-port", str(_free_ports(len(MEMBERS)))),
             *("--passphrase-file", str(self.passphrase_file)),
@@ -90,13 +127,16 @@ class Consortium:
 
     def start(self) -> list[NodeAddress]:
         """
-        Serve all nodes by one process and return where they are.
+        Serve all nodes and return where they are.
 
         Raises:
             ConsortiumError: they are not ready in time.
         """
         self._ready.unlink(missing_ok=True)
-        command = self._command("run", str(self.folder), "--ready-file", str(self._ready))
+        command = [
+            *(*_PROGRAM, *self.run, str(self.folder), "--ready-file", str(self._ready)),
+            *("--passphrase-file", str(self.passphrase_file)),
+        ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -163,7 +203,8 @@ class Consortium:
 def _free_ports(count: int) -> int:
     """Return the first of `count` consecutive ports of loopback that nobody listens on."""
     for first in range(_PORTS_FROM, _PORTS_UNTIL, count):
-        if all(_is_free(port) for port in range(first, first + count)):
+        ports = range(first, first + count)
+        if all(_is_free(port) and _is_free(port + _ENGINE_PORT_STEP) for port in ports):
             return first
     raise ConsortiumError(f"no {count} consecutive ports are free from {_PORTS_FROM}")
 

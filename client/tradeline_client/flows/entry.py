@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 
 PLACED_WITHIN_MS: Final = 60_000
 """How long to wait for an entry's place; it stays pending and can be asked for again."""
-ENTRY_TIMEOUT_S: Final = 30.0
+ENTRY_TIMEOUT_S: Final = 10.0
+"""Of one node; then another one is asked, and this one perhaps again."""
 WAIT_MS: Final = 10_000
 """Of one long poll."""
 _BETWEEN_S: Final = 0.2
@@ -265,7 +266,8 @@ def _ask(node: int, signed: Signed) -> Flow[int | None]:
     """Return the index that a node claims, None while it has the entry queued."""
     target = f"/v1/statements/{signed.hash.hex()}?wait_ms={WAIT_MS}"
     timeout_s = ENTRY_TIMEOUT_S + WAIT_MS / 1000
-    (answer,) = yield Round((Request(node, "GET", target, timeout_s=timeout_s),))
+    request = Request(node, "GET", target, timeout_s=timeout_s, idempotent=False)
+    (answer,) = yield Round((request,))
     found = from_json(_Status, read(answer))
     match found.status:
         case "placed" if found.index is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tradeline_client.errors import ClientError, NodeProblemError
+from tradeline_client.flows.tag_keys import share_tag_key
 from tradeline_client.requests import Flow, Request, Response, Round, raise_failures, read
 from tradeline_ledger.agreement import agree
 from tradeline_ledger.encoding import encode
@@ -47,6 +48,7 @@ _PASSING: Final = frozenset(
     }
 )
 """Problems that may be gone when the node is asked again."""
+_TAG_KEY_MISSING: Final = "release-tag-key-missing"
 
 
 @dataclass(slots=True)
@@ -66,9 +68,35 @@ class Collected:
     @property
     def committee(self) -> list[int]:
         """Committee members with a node, those to ask first in front."""
-        members = [each.member for each in self.epoch.committee]
+        members = [each.member for each in self.epoch.committee if self._key(each.member)]
         nodes = [node for node in self.session.nodes() if node in members]
         return nodes + [each for each in members if each not in nodes]
+
+    @property
+    def elders(self) -> list[int]:
+        """
+        Members of earlier committees alone, who are members still.
+
+        They hold the shares of batches that were not dealt to a later committee by then; what they
+        say of histories counts for nothing.
+        """
+        ours = {each.member for each in self.epoch.committee}
+        earlier = self.session.registry.epochs[: self.epoch.epoch]
+        before = {each.member for epoch in earlier for each in epoch.committee}
+        return [each for each in sorted(before - ours) if self._key(each)]
+
+    def ask_elders(self, want: int, timeout_s: float) -> Flow[None]:
+        """Ask `elders`; one that lacks this reader's tag key gets it and is asked once more."""
+        yield from self.ask(self.elders, want, timeout_s)
+        lacking = [
+            node
+            for node in self.elders
+            if isinstance(error := self.failures.get(node), NodeProblemError)
+            and error.code == _TAG_KEY_MISSING
+        ]
+        if lacking:
+            yield from share_tag_key(self.session, lacking)
+            yield from self.ask(lacking, want, timeout_s)
 
     def requests(
         self, nodes: Sequence[int], wants: Sequence[int], timeout_s: float
@@ -125,10 +153,13 @@ class Collected:
             raise_failures("too few committee members release", self.failures)
         raise disagreed
 
+    def _key(self, member: int) -> bytes | None:
+        record = self.session.registry.member(member)
+        return record.hpke_key if record else None
+
     def _request(self, node: int, want: int, timeout_s: float) -> Request:
         session, posted = self.session, self.posted
-        record = session.registry.member(node)
-        encoded = record.hpke_key if record else None
+        encoded = self._key(node)
         assert encoded is not None, f"committee member {node} has an HPKE key"
         public = PublicKey.from_bytes(encoded)
         ledger_id = session.ledger.ledger_id

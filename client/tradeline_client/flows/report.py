@@ -33,13 +33,23 @@ from tradeline_ledger.consent import CONSENT_BYTES_MAX
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import (
     LedgerError,
+    MalformedError,
     SealError,
     UnopenedError,
     VerificationError,
 )
 from tradeline_ledger.history import EventId
 from tradeline_ledger.merkle import PATH_HASHES_MAX, leaf_hash, verify_inclusion
-from tradeline_ledger.release import COMMON, EntryProof, HistoryCommon, Proofs, Want, YearKey
+from tradeline_ledger.release import (
+    COMMON,
+    PAYLOAD,
+    Answer,
+    EntryProof,
+    HistoryCommon,
+    Proofs,
+    Want,
+    YearKey,
+)
 from tradeline_ledger.report import (
     Reading,
     Released,
@@ -173,6 +183,8 @@ class _Read:
     def run(self) -> Flow[Reading]:
         """Return the first reading that verifies; one without lapsed bodies if there is any."""
         start = yield from self._begin()
+        # The committee may have changed since the inquiry; that of its block answers.
+        self.collected.epoch = self.log.registry.epoch_at(start.height)
         common = COMMON.decode((yield from self.collected.agreed(start.height)))
         failures: dict[int, Exception] = {}
         best: Reading | None = None
@@ -262,16 +274,16 @@ class _Read:
             pass
         # Some shares are wrong or missing: first ask everybody, then who is at fault.
         silent = [each for each in self.collected.committee if each not in self.collected.answers]
-        if silent:
+        if silent or self.collected.elders:
             yield from self.collected.ask(silent, Want.SHARES, ROUNDS[1][1])
+            yield from self.collected.ask_elders(Want.SHARES, ROUNDS[1][1])
             released = replace(released, answers=dict(self.collected.answers))
         try:
             return read_report(self.log, released, self.subject)
         except UnopenedError as error:
             events = [EventId(*event) for event in error.events]
-        yield from self.collected.ask(
-            self.collected.committee, Want.SHARES | Want.SHARE_PATHS, ROUNDS[1][1]
-        )
+        members = [*self.collected.committee, *self.collected.elders]
+        yield from self.collected.ask(members, Want.SHARES | Want.SHARE_PATHS, ROUNDS[1][1])
         released = replace(released, answers=dict(self.collected.answers))
         claims = yield from self._claims(node, released, events)
         return read_report(self.log, replace(released, claims=claims), self.subject)
@@ -333,6 +345,7 @@ class _Read:
             signed = [
                 SignedShares(member, answer.signature, answer.payload)
                 for member, answer in sorted(released.answers.items())
+                if _has_share(answer, event)
             ]
             while signed:
                 claim = FaultClaim(event, deposits, tuple(signed))
@@ -363,6 +376,20 @@ def _entry_leaf(node: int, proof: EntryProof) -> EntryLeaf:
     if not isinstance(leaf, EntryLeaf):
         raise AnswerError(node, f"leaf {proof.index} ends a block, expected an entry")
     return leaf
+
+
+def _has_share(answer: Answer, event: EventId) -> bool:
+    """Return whether an answer holds a share of an event; of what does not decode, none."""
+    try:
+        payload = PAYLOAD.decode(answer.payload)
+    except MalformedError:
+        return False
+    return any(
+        share.position == event.position
+        for entry in payload
+        if entry.index == event.index
+        for share in entry.shares
+    )
 
 
 def _lapsed(reading: Reading) -> int:

@@ -75,14 +75,21 @@ def entry(session: Session, index: int) -> Flow[ShownEntry]:
         )
     verify_statement(feed.key, leaf.statement, leaf.signature)
     if statement.kind == Kind.SUBMISSION:
-        content = yield from _submission(session, statement)
+        content = yield from submission_content(session, statement)
     else:
         hash_ = statement.content_hash
         content = yield from content_of(session, statement.kind, hash_, CONTENT_BYTES_MAX)
     return ShownEntry(proven, statement, member, content)
 
 
-def _submission(session: Session, statement: Statement) -> Flow[bytes]:
+def submission_content(session: Session, statement: Statement) -> Flow[bytes]:
+    """
+    Return the content that the statement of a submission names.
+
+    Raises:
+        UnavailableError: no node gave it.
+        VerificationError: what a node gave does not hash to what was signed.
+    """
     name = statement.content_hash.hex()
 
     def build(node: int) -> Request:

@@ -24,12 +24,14 @@ def share_tag_key(
     session: Session, nodes: Sequence[int] | None = None
 ) -> Flow[dict[int, Exception | None]]:
     """
-    Hand the tag key to `nodes`, or to the whole committee; safe to repeat.
+    Hand the tag key to `nodes`, or to the whole committee in force; safe to repeat.
+
+    `nodes` are or were in a committee: those of earlier ones still release what only they hold.
 
     Return, for each of them, None once it has the key, or why it does not take it.
     """
     committee = [each.member for each in session.registry.epoch.committee]
-    wanted = [number for number in committee if nodes is None or number in nodes]
+    wanted = committee if nodes is None else list(nodes)
     answers = yield Round(tuple(_request(session, number) for number in wanted))
     results: dict[int, Exception | None] = {}
     for number, answer in zip(wanted, answers, strict=True):

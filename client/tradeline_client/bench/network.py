@@ -1,0 +1,164 @@
+"""
+Four validators on CometBFT, with all their processes and the load on this machine.
+
+Plain events are sealed, taken into custody by the committee, ordered, indexed on four nodes and
+covered by a cosigned checkpoint; a lap of the load is a batch from being sealed to that.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tradeline_client.bench.ingest import accepted
+from tradeline_client.bench.read import ask_about
+from tradeline_client.bench.stopwatch import Stopwatch, rss_mib
+from tradeline_client.bench.trial import Trial
+from tradeline_client.bench.workload import SUBJECTS, reports, subjects, year_of
+from tradeline_client.demo.consortium import Engine
+from tradeline_client.flows.report import read_inquiry
+from tradeline_client.seal import BATCH_EVENTS
+from tradeline_ledger.measured import Measured, percentile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tradeline_client.client import Client
+    from tradeline_client.seal import SealedBatch
+    from tradeline_ledger.event import Report
+    from tradeline_ledger.identifier import SubjectId
+
+FILINGS: Final = 20 * BATCH_EVENTS
+"""Made before the clock runs, and filed again and again, under fresh keys."""
+SINGLES: Final = 40
+"""Submissions of one event, one after the other."""
+READS: Final = 20
+KILLED: Final = "court"
+"""Whose node is killed for the last part: the load goes through another one."""
+_LOOPBACK: Final = Path("/sys/class/net/lo/statistics/tx_bytes")
+
+
+def measure_network(seconds: float, in_flight: int, rate: int = 0) -> Measured:
+    """
+    Return what four validators do for `seconds` of load, `in_flight` batches at a time.
+
+    With `rate`, events/s, batches are filed at that pace, and a lap includes what a batch waits for
+    its turn: nothing is left out of a latency because the ones before it were slow. Then single
+    submissions, consented reads, and the load again while one of the four is dead.
+    """
+    with Trial(Engine.COMETBFT) as trial:
+        client = trial.clients["bank"]
+        load = _Load(trial, client)
+        load.run(2.0, in_flight, 0)  # warms up
+        cpu, own, sent = trial.cpu_s(), time.process_time(), _loopback_bytes()
+        whole = load.run(seconds, in_flight, rate)
+        sent = _loopback_bytes() - sent
+        cpu_s = {what: after - cpu[what] for what, after in trial.cpu_s().items()}
+        cpu_s["client"] = time.process_time() - own
+        more: dict[str, Any] = {
+            "p95_ms": round(percentile(whole.laps_ms, 95), 1),
+            "offered_events_per_s": rate or None,
+            "in_flight": in_flight,
+            "loopback_bytes_per_event": round(sent / whole.events),
+            "cores": os.cpu_count(),
+            "cpu_share": {what: round(each / whole.seconds, 2) for what, each in cpu_s.items()},
+            "node_rss_mib": round(trial.node_rss_mib(), 1),
+            "single": _singles(trial, client),
+            "read": _reads(trial),
+        }
+        os.kill(trial.consortium.supervisor(KILLED), signal.SIGSTOP)
+        for pid in trial.consortium.pids([KILLED]).values():
+            os.kill(pid[0], signal.SIGKILL)
+        load.run(2.0, in_flight, 0)
+        left = load.run(seconds, in_flight, rate)
+        os.kill(trial.consortium.supervisor(KILLED), signal.SIGCONT)
+    more["one_dead"] = {
+        "events_per_s": round(left.events / left.seconds),
+        "share": round(left.events / left.seconds / (whole.events / whole.seconds), 3),
+        "p50_ms": round(percentile(left.laps_ms, 50), 1),
+        "p99_ms": round(percentile(left.laps_ms, 99), 1),
+    }
+    return Measured("network", whole.events, whole.seconds, whole.laps_ms, cpu_s, rss_mib(), more)
+
+
+class _Run:
+    """Figures of one stretch of load."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.seconds = 0.0
+        self.laps_ms: list[float] = []
+
+
+class _Load:
+    """Files batches of one client for some time."""
+
+    def __init__(self, trial: Trial, client: Client) -> None:
+        self._client = client
+        filings = reports(FILINGS, subjects(SUBJECTS), trial.today)
+        self._batches = itertools.cycle(
+            filings[start : start + BATCH_EVENTS] for start in range(0, FILINGS, BATCH_EVENTS)
+        )
+
+    def run(self, seconds: float, in_flight: int, rate: int) -> _Run:
+        run = _Run()
+        due: list[float] = []
+        started = time.perf_counter()
+        for result in self._client.submit_many(self._sealed(seconds, rate, due), in_flight):
+            run.events += accepted(result).count
+            run.laps_ms.append((time.perf_counter() - due[len(run.laps_ms)]) * 1000)
+        run.seconds = time.perf_counter() - started
+        return run
+
+    def _sealed(self, seconds: float, rate: int, due: list[float]) -> Iterator[SealedBatch]:
+        """Yield sealed batches until the time is over; `due` gets when each was to begin."""
+        started = time.perf_counter()
+        while (now := time.perf_counter()) < started + seconds:
+            if rate:
+                at = started + len(due) * BATCH_EVENTS / rate
+                if at > now:
+                    time.sleep(at - now)
+            else:
+                at = now
+            due.append(at)
+            yield _sealed(self._client, next(self._batches))
+
+
+def _sealed(client: Client, filings: Sequence[tuple[Report, SubjectId]]) -> SealedBatch:
+    (sealed,) = client.batches([client.plain(report, subject) for report, subject in filings])
+    return sealed
+
+
+def _singles(trial: Trial, client: Client) -> dict[str, float]:
+    """Submit events one by one, each to its verified place."""
+    watch = Stopwatch()
+    for filing in reports(SINGLES, subjects(SINGLES), trial.today, "single "):
+        with watch.lap():
+            accepted(client.submit(_sealed(client, [filing])))
+    return _quantiles(watch)
+
+
+def _reads(trial: Trial) -> dict[str, float]:
+    """Read a report of twelve months again and again, after the inquiry is final."""
+    reader, filer, watch = trial.clients["bank"], trial.clients["payment"], Stopwatch()
+    person = subjects(SUBJECTS + 1)[-1]
+    for filing in year_of(person, trial.today):
+        accepted(filer.submit(_sealed(filer, [filing])))
+    posted = ask_about(trial, person)
+    bundle = reader.run(read_inquiry(reader.session, posted)).bundle
+    for _ in range(READS):
+        with watch.lap():
+            reader.run(read_inquiry(reader.session, posted))
+    return {**_quantiles(watch), "bundle_bytes": len(bundle)}
+
+
+def _quantiles(watch: Stopwatch) -> dict[str, float]:
+    return {f"p{rank}_ms": round(percentile(watch.laps_ms, rank), 1) for rank in (50, 95, 99)}
+
+
+def _loopback_bytes() -> int:
+    return int(_LOOPBACK.read_text(encoding="ascii"))

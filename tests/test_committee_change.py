@@ -1,0 +1,152 @@
+"""A committee changes under a running ledger: who serves what, and how keys come to the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.change import ask, grant, open_client, open_epoch, submit
+from tests.client.network import payment
+from tests.node.cluster import Cluster
+from tests.world import subject
+
+from tradeline_client.client import Client
+from tradeline_client.flows.redeposit import PlacedRedeposit
+from tradeline_ledger import state
+from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.report import Reading
+from tradeline_node.errors import RequestError
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass
+class Desk:
+    """Four nodes and the clients of a contributor, a reader and who identifies subjects."""
+
+    cluster: Cluster
+    folder: Path
+    bank: Client
+    lender: Client
+    payments: Client
+    monkeypatch: pytest.MonkeyPatch
+
+    @property
+    def clients(self) -> list[Client]:
+        return [self.bank, self.lender, self.payments]
+
+    def forget(self, member: int, index: int) -> None:
+        """Take the attachment of a batch from a node, as if it had never got it."""
+        node = self.cluster.node(member)
+        row = state.read(node.store, state.SUBMISSION, state.submission_key(index))
+        assert row is not None
+        node.custody.file(row.batch_hash).unlink()
+        with node.custody._index.transaction() as rows:
+            rows.remove(row.batch_hash)
+
+    def refuse(self, *members: int) -> None:
+        """Have nodes release nothing."""
+
+        def refused(*_: Any) -> bytes:
+            raise RequestError("release-stalled", "for a test")
+
+        for member in members:
+            self.monkeypatch.setattr(self.cluster.node(member).release_service, "release", refused)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with ExitStack() as opened:
+        cluster = opened.enter_context(Cluster(tmp_path / "net").running())
+        cluster.hand_over_tag_keys()
+        clients = [
+            opened.enter_context(open_client(cluster, tmp_path / f"client-{member}", member))
+            for member in (1, 2, 3)
+        ]
+        bank, lender, payments = clients
+        yield Desk(cluster, tmp_path, bank, lender, payments, monkeypatch)
+
+
+def amounts(reading: Reading) -> int:
+    """Return how many events of a report are open."""
+    return sum(each.event is not None for each in reading.report.events)
+
+
+def test_old_committee_serves_until_the_keys_are_dealt_again(desk: Desk) -> None:
+    (index,) = submit(desk.bank)
+    consent = grant(desk.lender, desk.payments)
+    desk.forget(4, index)
+    open_epoch(desk.cluster, desk.clients, 2, 3, 4)
+    # Members 2 and 3 have shares, 4 has none: the third is that of a member of the old committee.
+    assert amounts(desk.lender.ask(ask(consent))) == 1
+    (hash_,) = desk.bank.older_batches()
+    (done,) = desk.bank.redeposit([hash_])
+    assert isinstance(done, PlacedRedeposit)
+    assert (done.submission, done.epoch, done.events) == (index, 1, 3)
+    assert desk.bank.older_batches() == []
+    desk.refuse(1)
+    assert amounts(desk.lender.ask(ask(consent))) == 1
+
+
+def test_inquiry_before_the_change_is_answered_by_its_own_committee(desk: Desk) -> None:
+    submit(desk.bank)
+    consent = grant(desk.lender, desk.payments)
+    posted = desk.lender.inquire(ask(consent))
+    open_epoch(desk.cluster, desk.clients, 2, 3)
+    list(desk.bank.redeposit(desk.bank.older_batches()))
+    desk.refuse(3)
+    # Of the new committee 3 does not answer; the one of the inquiry's block is 1 to 4.
+    assert amounts(desk.lender.read(posted)) == 1
+
+
+def test_broken_off_in_the_middle_goes_on_with_what_is_left(desk: Desk) -> None:
+    indexes = submit(desk.bank, 9, batch=3)
+    consent = grant(desk.lender, desk.payments)
+    open_epoch(desk.cluster, desk.clients, 2, 3, 4)
+    wanted = desk.bank.older_batches()
+    assert len(wanted) == 3
+    running = desk.bank.redeposit(wanted, 1)
+    first = next(running)
+    assert isinstance(first, PlacedRedeposit)
+    assert isinstance(running, Generator)
+    running.close()
+    desk.bank.close()
+    desk.bank = open_client(desk.cluster, desk.folder / "client-1", 1)
+    open_epoch(desk.cluster, desk.clients, 2, 3, 4)
+    with desk.bank as bank:
+        bank.resume()
+        left = bank.older_batches()
+        # Those of the first try are dealt to an epoch that is not in force any more.
+        assert left == wanted
+        done = list(bank.redeposit(left))
+        assert [each.submission for each in done if isinstance(each, PlacedRedeposit)] == indexes
+        assert bank.older_batches() == []
+        refused = list(bank.redeposit(left[:1]))
+        assert isinstance(refused[0], PlacedRedeposit)
+    desk.refuse(1)
+    assert amounts(desk.lender.ask(ask(consent))) == 3
+
+
+def test_batch_sealed_before_the_change_is_taken_by_the_committee_before(desk: Desk) -> None:
+    (sealed,) = desk.bank.batches([desk.bank.plain(payment("late"), subject(1))])
+    open_epoch(desk.cluster, desk.clients, 2, 3, 4)
+    placed = desk.bank.submit(sealed)
+    assert placed.placement.outcome is Outcome.ACCEPTED
+    assert desk.bank.older_batches() == [placed.batch_hash]
+
+
+def test_a_committee_of_new_members_alone_opens_what_was_dealt_to_it(desk: Desk) -> None:
+    open_epoch(desk.cluster, desk.clients, 1, 2)
+    (index,) = submit(desk.bank)
+    assert not desk.cluster.node(4).custody.hashes()
+    consent = grant(desk.lender, desk.payments)
+    open_epoch(desk.cluster, desk.clients, 3, 4)
+    (done,) = desk.bank.redeposit(desk.bank.older_batches())
+    assert isinstance(done, PlacedRedeposit)
+    desk.refuse(1, 2)
+    assert amounts(desk.lender.ask(ask(consent))) == 1
+    assert done.submission == index
