@@ -82,7 +82,7 @@ def _custody(node: Node) -> Component:
 
 
 def _background(node: Node) -> Component:
-    failure = node.housekeeping.failure
+    failure = node.housekeeping.failure or node.late.failure
     return Component("housekeeping", ok=not failure, detail=failure or "runs")
 
 

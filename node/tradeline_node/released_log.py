@@ -1,10 +1,10 @@
 """
 Records of the releases that this node gave, on their way to the ledger.
 
-docs/formats.md, section 7. They are collected in a small SQLite file and posted together, on the
-node's own feed 0, one entry at a time: the next is signed when the one before has its place. A
-signed entry is kept before it is handed over, so that no second statement is ever signed for a
-position that may still be taken.
+docs/formats.md, section 7. What else the node posts by itself goes the same way. Records are
+collected in a small SQLite file and posted together, on the node's own feed 0, one entry at a time:
+the next is signed when the one before has its place. A signed entry is kept before it is handed
+over, so that no second statement is ever signed for a position that may still be taken.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
@@ -49,6 +49,27 @@ CREATE TABLE IF NOT EXISTS flight (entry BLOB NOT NULL);
 """
 
 
+class RecordSource(Protocol):
+    """Something else that the node has to post on its own feed."""
+
+    @property
+    def kind(self) -> Kind:
+        """Of its records."""
+        ...
+
+    def count(self) -> int:
+        """Return how much is not on the ledger yet."""
+        ...
+
+    def content(self) -> bytes | None:
+        """Return the content of the next record, None if nothing can be said."""
+        ...
+
+    def arrived(self, content: bytes) -> None:
+        """Take note that a record has its place."""
+        ...
+
+
 class ReleasedLog:
     """What is to be posted. Any thread may call it."""
 
@@ -61,9 +82,12 @@ class ReleasedLog:
         member: int,
         node_key: SigningKey,
         clock_ms: Callable[[], int],
+        source: RecordSource | None = None,
     ) -> None:
         """
         Open the SQLite file at `path`; post for `member`, whose node key this is, to `outbox`.
+
+        What `source` has is posted when no release is.
 
         Raises:
             StoreError: it can't be opened.
@@ -73,6 +97,7 @@ class ReleasedLog:
         self._member = member
         self._node_key = node_key
         self._clock_ms = clock_ms
+        self._source = source
         self._lock = threading.Lock()
         try:
             self._rows = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -111,16 +136,16 @@ class ReleasedLog:
             raise StoreError(f"released records can't be written: {error}") from error
 
     def pending(self) -> int:
-        """Return how many releases are not on the ledger yet."""
+        """Return how many releases, and findings of the other source, are not on the ledger yet."""
         with self._lock:
             (count,) = self._rows.execute("SELECT count(*) FROM pending").fetchone()
-            return int(count)
+        return int(count) + (self._source.count() if self._source is not None else 0)
 
     def post(self) -> int:
         """
         Hand what is pending to the outbox, unless an entry before it is still on its way.
 
-        Returns how many releases the entry has that was handed over now, 0 if none was.
+        Returns how many releases the entry has that was handed over now, 0 if it has none.
 
         Raises:
             StoreError: the disk is full or failed.
@@ -141,7 +166,11 @@ class ReleasedLog:
         if self._store.placed_at(hash_) is not None:
             # Accepted or refused, these rows have had their turn: posted again they would get the
             # same answer.
-            inquiries = [(each.inquiry,) for each in RELEASED.decode(entry.content)]
+            inquiries = []
+            if STATEMENT.decode(entry.statement).kind == Kind.RELEASED:
+                inquiries = [(each.inquiry,) for each in RELEASED.decode(entry.content)]
+            elif self._source is not None:
+                self._source.arrived(entry.content)
             self._rows.execute("BEGIN")
             self._rows.executemany("DELETE FROM pending WHERE inquiry = ?", inquiries)
             self._rows.execute("DELETE FROM flight")
@@ -173,16 +202,21 @@ class ReleasedLog:
                 self._rows.execute("DELETE FROM pending WHERE inquiry = ?", (inquiry,))
             elif len(rows) < RELEASED_ROWS_MAX:
                 rows.append(ReleasedRow(inquiry, events, common_hash))
-        if not rows:
-            return 0
-        entry = self._sign(encode(tuple(rows)))
+        if rows:
+            self._launch(Kind.RELEASED, encode(tuple(rows)))
+        elif self._source is not None and (content := self._source.content()) is not None:
+            self._launch(self._source.kind, content)
+        return len(rows)
+
+    def _launch(self, kind: Kind, content: bytes) -> None:
+        """Sign a record, keep it and hand it over."""
+        entry = self._sign(kind, content)
         self._rows.execute("PRAGMA synchronous = FULL")
         self._rows.execute("INSERT INTO flight VALUES (?)", (entry,))
         self._rows.execute("PRAGMA synchronous = NORMAL")
         self._hand_over(entry)
-        return len(rows)
 
-    def _sign(self, content: bytes) -> bytes:
+    def _sign(self, kind: Kind, content: bytes) -> bytes:
         feed = self._feed()
         statement = Statement(
             STATEMENT_VERSION,
@@ -192,8 +226,8 @@ class ReleasedLog:
             feed.next_seq,
             feed.prev,
             self._clock_ms(),
-            Kind.RELEASED,
-            content_hash(Kind.RELEASED, content),
+            kind,
+            content_hash(kind, content),
         )
         return sign_entry(self._node_key, statement, content)
 

@@ -19,6 +19,7 @@ from tradeline_ledger.genesis import Ledger, open_genesis
 from tradeline_ledger.registry import MemberRecord
 from tradeline_node.checkpoint_watch import CheckpointWatch, make_watch
 from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
+from tradeline_node.custody_backlog import CustodyBacklog, open_backlog
 from tradeline_node.custody_service import CustodyService
 from tradeline_node.errors import ConfigError, EngineError, RequestError, StoreError
 from tradeline_node.evidence_keeper import EvidenceKeeper, make_keeper
@@ -26,8 +27,9 @@ from tradeline_node.evidence_store import EvidenceStore
 from tradeline_node.followed_store import FollowedStore
 from tradeline_node.health import Component, examine
 from tradeline_node.housekeeping import Housekeeping
-from tradeline_node.http.limits import NonceMemory, RateLimit, Slots, Turns
+from tradeline_node.http.limits import SERVED_MIB, NonceMemory, RateLimit, Slots, Turns
 from tradeline_node.keystore import FOLDER_MODE, Keystore, open_keystore
+from tradeline_node.late_fetch import LateFetch, make_late_fetch
 from tradeline_node.logs import Log, node_log
 from tradeline_node.metrics import Metrics
 from tradeline_node.ordered_attachment import OrderedAttachments
@@ -103,6 +105,7 @@ class Node:
         self.streams, self.waits = Slots(http.streams_max), Slots(http.waits_max)
         self.turns = Turns(READS_AT_ONCE, WAITING_MAX)
         self.bulk_turns = Turns(BULK_AT_ONCE, WAITING_MAX)
+        self.served = RateLimit(*SERVED_MIB, time.monotonic)
         self.custody_turns = Turns(CUSTODY_AT_ONCE, WAITING_MAX)
         self.release_turns = Turns(RELEASES_AT_ONCE, WAITING_MAX)
         self.blocks = Pulse()
@@ -119,6 +122,8 @@ class Node:
         self.keeper: EvidenceKeeper
         self.watch: CheckpointWatch
         self.outside: OutsideWitnesses
+        self.late: LateFetch
+        self.backlog: CustodyBacklog
         self._engine: OrderingEngine | None = None
         self._peers: PeerClient | None = None
         self._released: ReleasedLog | None = None
@@ -234,6 +239,7 @@ class Node:
             engine,
             memory=memory,
         )
+        self.backlog = open_backlog(self)
         self._released = ReleasedLog(
             self.config.folder / RELEASED_NAME,
             self.store,
@@ -241,6 +247,7 @@ class Node:
             member=self.member,
             node_key=self.keys.node,
             clock_ms=self.clock_ms,
+            source=self.backlog,
         )
         hpke = self.keys.hpke_keys
         self.release_service = ReleaseService(
@@ -285,7 +292,8 @@ class Node:
         self.watch, self.outside = make_watch(self, self._peers), make_outside(self)
         # Blocks may come already, in another thread: they are told once there is who listens.
         self._loop = asyncio.get_running_loop()
-        parts = (self.publisher, self.watch, self.outside)
+        self.late = make_late_fetch(self, self._peers)
+        parts = (self.publisher, self.watch, self.outside, self.late)
         self._tasks = [asyncio.create_task(self._run(each)) for each in parts]
         self.outbox.start(Relay(self.store, self.member, self._peers, self._loop, self.log))
         self.housekeeping.start()
@@ -311,6 +319,7 @@ class Node:
             self.outbox.close()
         if self._released is not None:
             self._released.close()
+            self.backlog.close()
         self.published.close()
         self.witness.close()
         self.custody.close()
@@ -412,7 +421,7 @@ class Node:
         self.housekeeping.wake()
         self._loop.call_soon_threadsafe(self.blocks.fire)
 
-    async def _run(self, part: Publisher | CheckpointWatch | OutsideWitnesses) -> None:
+    async def _run(self, part: Publisher | CheckpointWatch | OutsideWitnesses | LateFetch) -> None:
         try:
             await part.run()
         except Exception:  # the boundary of the task: log, and show it in the health

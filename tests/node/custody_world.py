@@ -44,6 +44,8 @@ from tradeline_ledger.submission import Batch, Receipt
 from tradeline_ledger.transition import Executed
 from tradeline_node.application import Application
 from tradeline_node.custody import BOX_KEY_NAME, QUOTA_BYTES, CustodyStore
+from tradeline_node.custody_backlog import FILE_NAME as BACKLOG_NAME
+from tradeline_node.custody_backlog import CustodyBacklog
 from tradeline_node.custody_service import CustodyService
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.hpke_keys import HpkeKeys
@@ -124,6 +126,14 @@ class Node:
             box=self.box,
         )
         self.outbox = Outbox(self.folder / "outbox.sqlite", self.store, self.engine, resend_ms=0)
+        self.backlog = CustodyBacklog(
+            path / BACKLOG_NAME,
+            self.store,
+            self.custody,
+            member=own.id,
+            attachments=self.attachments,
+            redeposits=self.redeposits,
+        )
         self.released = ReleasedLog(
             self.folder / FILE_NAME,
             self.store,
@@ -131,6 +141,7 @@ class Node:
             member=own.id,
             node_key=own.node,
             clock_ms=lambda: self.world.time_ms,
+            source=self.backlog,
         )
         self.releases = ReleaseService(
             self.store,
@@ -147,6 +158,7 @@ class Node:
 
     def close_services(self) -> None:
         self.released.close()
+        self.backlog.close()
         self.outbox.close()
         self.custody.close()
 

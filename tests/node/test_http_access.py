@@ -50,6 +50,7 @@ RULES = {
     "POST /v1/redeposits": "member with role CONTRIBUTOR",
     "GET /v1/custody/{batch}": "member",
     "PUT /v1/tag-keys/{member_id}": "member",
+    "GET /v1/tag-keys/{member_id}/{hash_}": "member",
     "POST /v1/releases/{inquiry}": "member",
     "GET /v1/consents": "member",
     "GET /v1/consents/{consent}": "member",
@@ -97,6 +98,7 @@ def objects(cluster: Cluster) -> dict[str, Any]:
         "inquiry": inquiry,
         "batch": batch.hex(),
         "entry": entry,
+        "tag key": (cluster.institution(NOTARY).record.tag_key_hash or b"").hex(),
         "size": inquiry + 2,
     }
 
@@ -131,6 +133,7 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "POST /v1/redeposits": ("/v1/redeposits", b"\x95"),
         "GET /v1/custody/{batch}": (f"/v1/custody/{objects['batch']}", b""),
         "PUT /v1/tag-keys/{member_id}": ("/v1/tag-keys/1", b"x"),
+        "GET /v1/tag-keys/{member_id}/{hash_}": (f"/v1/tag-keys/5/{objects['tag key']}", b""),
         "POST /v1/releases/{inquiry}": (f"/v1/releases/{objects['inquiry']}", b"x"),
         "GET /v1/consents": ("/v1/consents", b""),
         "GET /v1/consents/{consent}": (f"/v1/consents/{objects['consent']}", b""),
@@ -145,8 +148,10 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
 
 OWN_ONLY = {
     # route → (member, feed) that get past the check of access; all others: not found
-    "POST /v1/entries": {(1, DESK), (1, 0)},
+    # A validator's node hands on what was handed to it while its engine is away.
+    "POST /v1/entries": {(1, DESK), *((m, 0) for m in (1, 2, 3, 4))},
     "PUT /v1/tag-keys/{member_id}": {(1, DESK), (1, 0)},
+    "GET /v1/tag-keys/{member_id}/{hash_}": {(m, f) for m in (1, 2, 3, 4) for f in (DESK, 0)},
     "POST /v1/releases/{inquiry}": {(1, DESK), (1, 0)},
     "GET /v1/consents/{consent}": {(1, DESK), (1, 0), (2, DESK), (2, 0)},
     "GET /v1/custody/{batch}": {(m, f) for m in (1, 2, 3, 4) for f in (DESK, 0)},

@@ -97,3 +97,15 @@ def test_turns_bound_what_runs_and_what_waits() -> None:
         assert await turns.run(work) == 7
 
     asyncio.run(check())
+
+
+def test_more_tokens_than_there_are_leave_a_debt() -> None:
+    clock = [0.0]
+    limit = RateLimit(2, 4, lambda: clock[0])
+    assert limit.take("a", 10).retry_after_s == 0
+    assert limit.take("a").retry_after_s > 0
+    clock[0] = 3.0  # 4 - 10 + 3 * 2
+    assert limit.take("a").retry_after_s > 0
+    clock[0] = 3.5
+    assert limit.take("a").retry_after_s == 0
+    assert limit.take("b", 4).remaining == 0

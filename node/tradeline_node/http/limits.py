@@ -18,6 +18,8 @@ BUCKETS_MAX: Final = 10_000
 """Members and addresses remembered; the one not seen for longest is forgotten first."""
 NONCES_MAX: Final = 1_000_000
 """In one generation of `NonceMemory`; about 100 MB."""
+SERVED_MIB: Final = (32, 512)
+"""Attachments served to one member: MiB a second, and at once."""
 GENERATION_S: Final = 2 * WINDOW_S
 """A request is accepted from 300 s before to 300 s after the clock here: so long a nonce counts."""
 
@@ -54,8 +56,12 @@ class RateLimit:
         self._per_second, self._burst, self._clock_s = per_second, max(burst, 1), clock_s
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def take(self, key: str) -> Allowance:
-        """Take one token of `key` if there is one; see `Allowance.retry_after_s`."""
+    def take(self, key: str, tokens: int = 1) -> Allowance:
+        """
+        Take `tokens` of `key` if there is one at least; see `Allowance.retry_after_s`.
+
+        More than there are leave a debt, which is refilled first.
+        """
         now_s = self._clock_s()
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -68,8 +74,8 @@ class RateLimit:
         if bucket.tokens < 1:
             wait_s = (1 - bucket.tokens) / self._per_second
             return Allowance(self._per_second, 0, max(1, int(wait_s + 0.999)))
-        bucket.tokens -= 1
-        return Allowance(self._per_second, int(bucket.tokens), 0)
+        bucket.tokens -= tokens
+        return Allowance(self._per_second, max(0, int(bucket.tokens)), 0)
 
 
 class NonceMemory:

@@ -33,7 +33,7 @@ from tradeline_node.http.problems import NOT_FOUND, described_signed
 from tradeline_node.http.routes_log import OCTETS, outcome_model
 from tradeline_node.metrics import counted
 from tradeline_node.redeposit_service import OFFER, OFFER_BYTES_MAX
-from tradeline_node.service import Node
+from tradeline_node.service import MEBIBYTE, Node
 from tradeline_node.tag_keys import SEALED_BYTES
 
 LOOK_AGAIN_S: Final = 0.5
@@ -187,10 +187,37 @@ async def read_custody(
     committees = {each.member for epoch in node.store.registry.epochs for each in epoch.committee}
     if held is None or caller.member not in {held.member, *committees}:
         raise NOT_FOUND
+    allowance = node.served.take(str(caller.member), 1 + held.bytes // MEBIBYTE)
+    if allowance.retry_after_s:
+        raise RequestError("rate-limited", retry_after_s=allowance.retry_after_s)
     attachment = await node.custody_turns.run(lambda: node.custody.attachment(batch_hash))
     if attachment is None:
         raise NOT_FOUND
     return Response(attachment, media_type=OCTETS)
+
+
+@router.get(
+    "/tag-keys/{member_id}/{hash_}",
+    responses=binary("Tag key, sealed to the caller's HPKE key in the registry."),
+)
+async def read_tag_key(
+    member_id: PathMember,
+    hash_: PathHash,
+    node: CurrentNode,
+    caller: Annotated[Caller, Depends(member())],
+) -> Response:
+    """Hand a member's tag key on to another member of the committee in force, which lacks it."""
+    public, key_hash = caller.record.hpke_key, bytes.fromhex(hash_)
+    if public is None or node.store.registry.epoch.position(caller.member) is None:
+        raise NOT_FOUND
+
+    def seal() -> bytes | None:
+        return node.tag_keys.sealed_for(member_id, key_hash, caller.member, public)
+
+    sealed = await node.turns.run(seal)
+    if sealed is None:
+        raise NOT_FOUND
+    return Response(sealed, media_type=OCTETS)
 
 
 @router.put(
