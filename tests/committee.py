@@ -68,7 +68,7 @@ from tradeline_ledger.submission import (
     header_tag,
     make_batch,
 )
-from tradeline_ledger.trust import RegistryStep, registry_after
+from tradeline_ledger.trust import RegistryStep, change_at, registry_after
 
 ONE_TIME = PrivateKey.generate(b"".join(seed("one-time", part) for part in range(3)))
 
@@ -256,18 +256,16 @@ class Committee:
             leaf = decode_leaf(encoded)
             if not isinstance(leaf, BlockLeaf) or leaf.registry_root == registry.root:
                 continue
-            after = registry_after(self.world.registry, leaf.height)
-            changed = {record.id for record in after.members if record not in registry.members}
             steps.append(
                 RegistryStep(
                     self.checkpoint(index + 1, **signed).decode(),  # type: ignore[arg-type]
                     index,
                     encoded,
                     self.path(index, index + 1),
-                    tuple(record for record in after.members if record.id in changed),
+                    *change_at(self.world.registry, leaf.height),
                 )
             )
-            registry = after
+            registry = registry_after(self.world.registry, leaf.height)
         return tuple(steps)
 
     # What committee members answer.

@@ -95,7 +95,8 @@ def step(told: Story, tree: Tree) -> RegistryStep:
     size = index + 1
     note = signed_checkpoint(told.world, size=size).decode()
     versions = told.world.registry.versions(CHANGED)
-    return RegistryStep(note, index, told.world.leaves[index], tree.path(index, size), versions)
+    leaf, path = told.world.leaves[index], tree.path(index, size)
+    return RegistryStep(note, index, leaf, path, versions, None, None)
 
 
 def entry_proof(told: Story, tree: Tree, index: int) -> EntryProof:

@@ -28,10 +28,8 @@ from tradeline_ledger.deposit import Attachment, make_deposits
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.genesis import (
-    CategoryRetention,
     Genesis,
     Ledger,
-    Params,
     open_genesis,
     sign_genesis,
 )
@@ -39,6 +37,7 @@ from tradeline_ledger.hpke import PrivateKey
 from tradeline_ledger.identifier import IdType, SubjectId, parse_identifier, resident_id
 from tradeline_ledger.inquiry import Inquiry, key_hash
 from tradeline_ledger.merkle import leaf_hash, root_of
+from tradeline_ledger.params import CategoryRetention, Params
 from tradeline_ledger.redeposit import Redeposit, redeposit_hash
 from tradeline_ledger.registry import (
     CommitteeMember,

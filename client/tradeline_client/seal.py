@@ -79,12 +79,14 @@ class SealedBatch:
 class EventSealer:
     """Seals one member's events. Remembers tags of subjects, so it stays with the keystore."""
 
-    __slots__ = ("_clock_ms", "_filer", "_keystore", "_ledger")
+    __slots__ = ("_clock_ms", "_filer", "_keystore", "_ledger", "params")
 
     def __init__(self, keystore: Keystore, ledger: Ledger, clock_ms: Callable[[], int]) -> None:
         """Seal with the keys of `keystore` for the committee of `ledger`."""
         self._keystore = keystore
         self._ledger = ledger
+        self.params = ledger.params
+        """In force; whoever follows the registry sets them."""
         self._clock_ms = clock_ms
         self._filer = keystore.filer()
 
@@ -122,7 +124,7 @@ class EventSealer:
             )
         else:
             category = int(own)
-        month = retain_month(report.occurred_on, self._ledger.params.retain_months(category))
+        month = retain_month(report.occurred_on, self.params.retain_months(category))
         return PlainEvent(subject, category, year, month, event.ref, encoded)
 
     def seal(self, events: Sequence[PlainEvent], registry: Registry) -> SealedBatch:

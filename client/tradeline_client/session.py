@@ -120,6 +120,7 @@ class Session:
         with self._lock:
             if trust.size > self._trust.size:
                 self._trust = replace(trust, checkpoint=self._trust.checkpoint)
+                self.sealer.params = self.ledger.params_of(trust.registry)
 
     def accept(self, checkpoint: VerifiedCheckpoint) -> None:
         """Take a verified checkpoint that is consistent with `seen`, unless a newer one is here."""

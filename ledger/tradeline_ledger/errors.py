@@ -65,6 +65,10 @@ class IncompleteError(VerificationError):
     """A report lacks an event or a record that its history statements count."""
 
 
+class RulesError(VerificationError):
+    """A block was executed by rules that this version does not know."""
+
+
 class DamagedError(LedgerError):
     """A row of the state does not decode: the store that it was read from is damaged."""
 

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.encoding import (
-    B32,
     B64,
-    U8,
     U16,
     U32,
     U64,
@@ -25,6 +23,7 @@ from tradeline_ledger.encoding import (
 )
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import digest
+from tradeline_ledger.params import Params
 from tradeline_ledger.registry import (
     EpochRecord,
     MemberRecord,
@@ -42,57 +41,12 @@ GENESIS_FORMAT: Final = 1
 RULES: Final = 1
 """Number of the rules that this version of the package executes."""
 GENESIS_BYTES_MAX: Final = 1 << 20
-UTC_OFFSET_MIN_MAX: Final = 14 * 60
-CATEGORIES: Final = (1, 2, 3, 4, 5, 6)
 CHAIN_ID_PREFIX: Final = "tl-"
 ORIGIN_PREFIX: Final = "tradeline."
 TIME_MS_MIN: Final = 2 * 86_400_000
 """No day of any local time is negative from here on."""
 TIME_MS_MAX: Final = 2**53 - 1
 """Largest time of a block."""
-
-
-class CategoryRetention(Record, frozen=True):
-    """How long events of one category are kept."""
-
-    category: U8
-    retain_months: U16
-    """Months after that of `occurred_on`."""
-
-
-class Params(Record, frozen=True):
-    """Parameters of a ledger."""
-
-    release_window_ms: U64
-    """How long after an inquiry's block its releases are given."""
-    receipt_ms: U64
-    """How long a receipt of custody counts."""
-    epoch_overlap_ms: U64
-    """How long a batch may still name the epoch before."""
-    inquiry_skew_ms: U64
-    """How far `created_ms` of an inquiry may be from block time."""
-    refused_per_day: U32
-    """Refused entries of one member and day that take a place."""
-    utc_offset_min: int
-    """Local time of days, months and years, minutes east of UTC."""
-    profile: str
-    """Policy profile: cn, us, eu or in."""
-    retention: tuple[CategoryRetention, ...]
-    """One row for each category."""
-    linker: B32
-    """H("linker", consortium key)."""
-
-    def __post_init__(self) -> None:
-        """Refuse parameters that contradict themselves."""
-        check_text(self.profile, "profile", 16)
-        if not -UTC_OFFSET_MIN_MAX <= self.utc_offset_min <= UTC_OFFSET_MIN_MAX:
-            raise ValueError("utc_offset_min must be from -840 to 840")
-        if tuple(row.category for row in self.retention) != CATEGORIES:
-            raise ValueError("retention needs one row for each category, 1 to 6 in order")
-
-    def retain_months(self, category: int) -> int:
-        """Return the months that events of `category` are kept."""
-        return self.retention[category - 1].retain_months
 
 
 class Genesis(Record, frozen=True):
@@ -158,8 +112,16 @@ class Ledger:
 
     @property
     def params(self) -> Params:
-        """The ledger's parameters."""
+        """The first parameters; `linker` and `utc_offset_min` are the same for ever."""
         return self.genesis.params
+
+    def params_of(self, registry: Registry) -> Params:
+        """Return the parameters that are in force as of `registry`."""
+        return registry.settings[-1].params if registry.settings else self.genesis.params
+
+    def rules_of(self, registry: Registry) -> int:
+        """Return the number of the rules that are in force as of `registry`."""
+        return registry.settings[-1].rules if registry.settings else self.genesis.rules
 
     @property
     def origin(self) -> str:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from tradeline_ledger.consent import Terms
     from tradeline_ledger.inquiry import Inquiry
+    from tradeline_ledger.params import Params
+    from tradeline_ledger.proof import ProvenEntry
 
 _RAW_EVENT: Final[Codec[Event]] = Codec(Event, "event", EVENT_BYTES_MAX)
 
@@ -170,7 +172,6 @@ class _Judge:
     def __init__(self, facts: Facts, subject: SubjectKeys | None) -> None:
         self.facts = facts
         self.subject = subject
-        self.params = facts.log.ledger.params
         self.shown: dict[EventId, ReportEvent] = {}
         self.invalid: list[InvalidEvent] = []
         self.unknown: list[Filed] = []
@@ -276,13 +277,29 @@ class _Judge:
                 f"its type is of category {category}, which was not asked of member {member}",
             )
         month = header_retain_month(proven.header)
-        expected = [month_of(event.occurred_on) + self.params.retain_months(c) for c in categories]
+        expected = sorted(
+            {
+                month_of(event.occurred_on) + params.retain_months(each)
+                for params in self._params(proven.entry)
+                for each in categories
+            }
+        )
         if month not in expected:
             raise _FaultError(
                 Fault.RETAIN_MONTH,
                 f"its header names month {month}, an event of {event.occurred_on} has "
                 + " or ".join(map(str, expected)),
             )
+
+    def _params(self, entry: ProvenEntry) -> list[Params]:
+        """Return those in force for an entry; at first, those before may be meant as well."""
+        log, height = self.facts.log, entry.height
+        past = [each for each in log.registry.settings if each.from_height <= height]
+        versions = [log.ledger.params, *(each.params for each in past)]
+        overlap_ms = versions[-1].epoch_overlap_ms
+        if past and entry.statement.created_ms < past[-1].from_ms + overlap_ms:
+            return versions[-2:]
+        return versions[-1:]
 
     def _check_target(self, proven: ProvenEvent, event: Event, place: _Place) -> _Place:
         """Return where a correction belongs: with its target, which comes before it."""

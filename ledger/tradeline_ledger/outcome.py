@@ -41,6 +41,7 @@ class Outcome(enum.IntEnum):
     KIND_NOT_ALLOWED = 302
     CONTENT_MALFORMED = 303
     ROLE_MISSING = 304
+    MEMBER_SUSPENDED = 305
 
     EPOCH_WRONG = 320
     DEPOSITS_WRONG = 321
@@ -122,6 +123,35 @@ class Outcome(enum.IntEnum):
     REDEPOSIT_DEPOSITS_WRONG = 584
     REDEPOSIT_RECEIPTS_TOO_FEW = 585
     REDEPOSIT_DUPLICATE = 586
+
+    PROPOSAL_LEDGER_WRONG = 620
+    PROPOSAL_DUPLICATE = 621
+    PROPOSAL_STALE = 622
+    PROPOSAL_EXPIRY_WRONG = 623
+    PROPOSAL_EFFECT_TOO_FAR = 624
+    PROPOSAL_TOO_MANY = 625
+    PROPOSAL_CONFLICT = 626
+    PROPOSAL_RULES_LATE = 627
+    PROPOSAL_MEMBER_UNKNOWN = 628
+    PROPOSAL_MEMBER_ID_USED = 629
+    PROPOSAL_ENDPOINT_WRONG = 630
+    PROPOSAL_FEED_WRONG = 631
+    PROPOSAL_KEY_WEAK = 632
+    PROPOSAL_KEY_REUSED = 633
+    PROPOSAL_PARAMS_FIXED = 634
+    PROPOSAL_RULES_WRONG = 635
+    PROPOSAL_WITHOUT_EFFECT = 636
+    PROPOSAL_COMMITTEE_UNFIT = 637
+    PROPOSAL_REGISTRY_FULL = 638
+    PROPOSAL_VALIDATOR_UNFIT = 639
+    PROPOSAL_QUORUM_LOST = 640
+    PROPOSAL_STRANDS = 641
+
+    VOTE_PROPOSAL_UNKNOWN = 660
+    VOTE_NOT_VALIDATOR = 661
+    VOTE_PROPOSAL_CLOSED = 662
+    VOTE_PROPOSAL_EXPIRED = 663
+    VOTE_WITHOUT_EFFECT = 664
 
     @property
     def accepted(self) -> bool:
@@ -212,6 +242,9 @@ ADVICE: Final[dict[Outcome, Advice]] = {
     ),
     Outcome.ROLE_MISSING: Advice(
         "The member lacks the role for that kind.", "Ask the members to vote for the role."
+    ),
+    Outcome.MEMBER_SUSPENDED: Advice(
+        "The member is suspended.", "Ask the validators for a proposal that ends the suspension."
     ),
     Outcome.EPOCH_WRONG: Advice(
         "The batch names an epoch that is not in force.", "Seal the batch for today's committee."
@@ -423,4 +456,92 @@ ADVICE: Final[dict[Outcome, Advice]] = {
     Outcome.REDEPOSIT_DUPLICATE: Advice(
         "These deposits were accepted before.", "Deal the keys with fresh polynomials."
     ),
+    Outcome.PROPOSAL_LEDGER_WRONG: Advice(
+        "The proposal names another ledger.", "Draft it on this ledger."
+    ),
+    Outcome.PROPOSAL_DUPLICATE: Advice(
+        "The same proposal was posted before.", "Vote on the one that is there."
+    ),
+    Outcome.PROPOSAL_STALE: Advice(
+        "The registry has changed since the proposal was drafted.",
+        "Look at the registry of today and propose again.",
+    ),
+    Outcome.PROPOSAL_EXPIRY_WRONG: Advice(
+        "The proposal expires before its block, or more than 90 days after it.",
+        "Give the validators some days to vote.",
+    ),
+    Outcome.PROPOSAL_EFFECT_TOO_FAR: Advice(
+        "The height of effect is more than 10,000,000 heights away.", "Name a nearer height, or 0."
+    ),
+    Outcome.PROPOSAL_TOO_MANY: Advice(
+        "32 proposals are open or wait for their height.",
+        "Vote on those that are open; they also end when they expire.",
+    ),
+    Outcome.PROPOSAL_CONFLICT: Advice(
+        "Another proposal that is open, or passed and not in force yet, is about the same thing.",
+        "List the proposals; wait until the other is decided and in force, or reject it first.",
+    ),
+    Outcome.PROPOSAL_RULES_LATE: Advice(
+        "The height at which other rules begin has come already.",
+        "Propose a height that leaves every operator the time to install the new version.",
+    ),
+    Outcome.PROPOSAL_MEMBER_UNKNOWN: Advice(
+        "A change names nobody who is a member.", "Check the member ids against the registry."
+    ),
+    Outcome.PROPOSAL_MEMBER_ID_USED: Advice(
+        "The id of the new member is or was another one's.", "Use the next id never used."
+    ),
+    Outcome.PROPOSAL_ENDPOINT_WRONG: Advice(
+        "An endpoint is no URL, or nobody could say who answers there.",
+        "Write https://host:port and the pin of the node's TLS key.",
+    ),
+    Outcome.PROPOSAL_FEED_WRONG: Advice(
+        "A feed number was used before or is not there, a feed has no valid kind, or they are too "
+        "many.",
+        "Give each new key a new feed number, and end feeds that are there.",
+    ),
+    Outcome.PROPOSAL_KEY_WEAK: Advice("A key is no valid Ed25519 key.", "Make a fresh key."),
+    Outcome.PROPOSAL_KEY_REUSED: Advice(
+        "A key, or the id of an engine, is in use elsewhere.", "Make a fresh key for each use."
+    ),
+    Outcome.PROPOSAL_PARAMS_FIXED: Advice(
+        "linker and utc_offset_min are the same for ever.", "Leave those two as they are."
+    ),
+    Outcome.PROPOSAL_RULES_WRONG: Advice(
+        "The number of the rules is not the next one.", "Name the number in force plus one."
+    ),
+    Outcome.PROPOSAL_WITHOUT_EFFECT: Advice(
+        "A change changes nothing.", "Leave it out; compare with the registry of today."
+    ),
+    Outcome.PROPOSAL_COMMITTEE_UNFIT: Advice(
+        "A committee member would be no validator, no member or without an HPKE key.",
+        "Name in the same proposal a committee that all can serve.",
+    ),
+    Outcome.PROPOSAL_REGISTRY_FULL: Advice(
+        "The registry would have more than 65,536 versions.", "Found a new ledger."
+    ),
+    Outcome.PROPOSAL_VALIDATOR_UNFIT: Advice(
+        "A validator would be no member, suspended, or without role, endpoint, engine peer, or "
+        "node, note, cosigner or engine key.",
+        "Name in the same proposal the validators that remain, and complete what is missing.",
+    ),
+    Outcome.PROPOSAL_QUORUM_LOST: Advice(
+        "So many validators would change at once that the others are no quorum.",
+        "Change them one by one; or waive this guard if all operators stand by.",
+    ),
+    Outcome.PROPOSAL_STRANDS: Advice(
+        "Too few would be left of a committee that still holds the keys of events.",
+        "Have contributors deposit again first (`tradeline redeposit`); or waive this guard.",
+    ),
+    Outcome.VOTE_PROPOSAL_UNKNOWN: Advice(
+        "No such proposal.", "List the proposals and check the id."
+    ),
+    Outcome.VOTE_NOT_VALIDATOR: Advice(
+        "The member is no validator of the epoch in force.", "Only validators vote."
+    ),
+    Outcome.VOTE_PROPOSAL_CLOSED: Advice("The proposal is decided already.", "Nothing to do."),
+    Outcome.VOTE_PROPOSAL_EXPIRED: Advice(
+        "The time to vote on the proposal is over.", "Propose it again."
+    ),
+    Outcome.VOTE_WITHOUT_EFFECT: Advice("The member has voted so already.", "Nothing to do."),
 }

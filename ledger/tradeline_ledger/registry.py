@@ -31,6 +31,7 @@ from tradeline_ledger.encoding import (
 from tradeline_ledger.engine_peer import check_engine_peer
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.merkle import leaf_hash, root_of
+from tradeline_ledger.params import SettingsRecord
 from tradeline_ledger.statement import FEED_KINDS, NODE_KINDS
 
 HPKE_PUBLIC_KEY_BYTES: Final = 1216
@@ -63,6 +64,8 @@ class Role(enum.IntFlag):
     AUTHENTICATOR = 4
     VALIDATOR = 8
     OBSERVER = 16
+    SUSPENDED = 32
+    """No role: while set, what the member signs is placed and refused, and it reads nothing."""
 
 
 _ROLES: Final = sum(int(role) for role in Role)
@@ -154,8 +157,13 @@ class MemberRecord(Record, frozen=True):
             raise ValueError(f"unknown roles {self.roles & ~_ROLES}")
 
     def has(self, role: Role) -> bool:
-        """Return whether the member has `role` in this version."""
+        """Return whether the member has `role` in this version, suspended or not."""
         return bool(self.roles & role)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether a vote has suspended the member."""
+        return self.has(Role.SUSPENDED)
 
     def feed(self, number: int) -> Feed | None:
         """Return the feed of that number, 0 being the node's; None if there is none."""
@@ -225,14 +233,16 @@ def quorum(count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Every version of every member and epoch, as of one height."""
+    """Every version of every member, epoch and settings, as of one height."""
 
     members: tuple[MemberRecord, ...]
     """By id, then from_height."""
     epochs: tuple[EpochRecord, ...]
     """By number."""
+    settings: tuple[SettingsRecord, ...] = ()
+    """By from_height; empty while those of the genesis are in force."""
     root: bytes = field(init=False)
-    """RFC 6962 root over the encoded members, then the encoded epochs."""
+    """RFC 6962 root over the encoded members, then the epochs, then the settings."""
     _current: dict[int, MemberRecord] = field(init=False, repr=False)
     _engaged: frozenset[bytes] = field(init=False, repr=False)
 
@@ -243,7 +253,11 @@ class Registry:
             raise MalformedError("member records must ascend by id and height")
         if [each.epoch for each in self.epochs] != list(range(len(self.epochs))):
             raise MalformedError("epochs must be numbered from 0 without a gap")
-        leaves = [leaf_hash(encode(record)) for record in (*self.members, *self.epochs)]
+        heights = [each.from_height for each in self.settings]
+        if heights != sorted(set(heights)):
+            raise MalformedError("settings must ascend by height")
+        records = (*self.members, *self.epochs, *self.settings)
+        leaves = [leaf_hash(encode(record)) for record in records]
         object.__setattr__(self, "root", root_of(leaves))
         current = {each.id: each for each in self.members if each.until_height is None}
         object.__setattr__(self, "_current", current)
@@ -258,6 +272,10 @@ class Registry:
     def member(self, number: int) -> MemberRecord | None:
         """Return the version of that member that is in force, None if there is none."""
         return self._current.get(number)
+
+    def in_force(self) -> tuple[MemberRecord, ...]:
+        """Return the version in force of each member, ascending by id."""
+        return tuple(self._current[number] for number in sorted(self._current))
 
     def member_at(self, number: int, height: int) -> MemberRecord | None:
         """Return the version of that member that was in force at `height`."""
@@ -299,4 +317,23 @@ class Registry:
         ]
         members.append(record)
         members.sort(key=lambda each: (each.id, each.from_height))
-        return Registry(tuple(members), self.epochs)
+        return Registry(tuple(members), self.epochs, self.settings)
+
+    def without_member(self, number: int, from_height: int) -> Registry:
+        """Return the registry in which that member is none any more from `from_height` on."""
+        members = [
+            msgspec.structs.replace(record, until_height=from_height)
+            if record.id == number and record.until_height is None
+            else record
+            for record in self.members
+        ]
+        return Registry(tuple(members), self.epochs, self.settings)
+
+    def with_epoch(self, record: EpochRecord) -> Registry:
+        """Return the registry with an epoch more, or in place of one of the same number."""
+        return Registry(self.members, (*self.epochs[: record.epoch], record), self.settings)
+
+    def with_settings(self, record: SettingsRecord) -> Registry:
+        """Return the registry with settings more, or in place of those of the same height."""
+        kept = [each for each in self.settings if each.from_height != record.from_height]
+        return Registry(self.members, self.epochs, (*kept, record))

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Final
 from tradeline_ledger.calendar import month
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.genesis import (
-    CATEGORIES,
-    CategoryRetention,
     Genesis,
     Ledger,
-    Params,
     open_genesis,
     sign_genesis,
 )
 from tradeline_ledger.hpke import PrivateKey
+from tradeline_ledger.params import CATEGORIES, CategoryRetention, Params
 from tradeline_ledger.registry import CommitteeMember, EpochRecord, Feed, MemberRecord, Role
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import (

@@ -166,6 +166,10 @@ HEAD: Final[Codec[HeadState]] = Codec(HeadState, "head state", _ROW_BYTES_MAX)
 HEAD_KEY: Final = b"H"
 MEMBER_PREFIX: Final = b"G"
 EPOCH_PREFIX: Final = b"O"
+SETTINGS_PREFIX: Final = b"T"
+PROPOSAL_PREFIX: Final = b"A"
+WAITING_KEY: Final = b"N"
+"""Of the one row with the proposals that wait."""
 CONSENT_PREFIX: Final = b"C"
 SUBMISSION_PREFIX: Final = b"S"
 REDEPOSIT_PREFIX: Final = b"E"
@@ -289,6 +293,11 @@ def custody_key(placed: int, validator: int) -> bytes:
     return b"Q" + _u64(placed) + _u32(validator)
 
 
+def held_key(epoch: int) -> bytes:
+    """Return the key of the count of batches whose deposits in force are of an epoch."""
+    return b"W" + _u32(epoch)
+
+
 def mark_key(index: int, position: int) -> bytes:
     """Return the key of a `MarkState`."""
     return MARK_PREFIX + _u64(index) + _u32(position)
@@ -337,6 +346,11 @@ def member_key(member: int, from_height: int) -> bytes:
 def epoch_key(epoch: int) -> bytes:
     """Return the key of an epoch record."""
     return EPOCH_PREFIX + _u32(epoch)
+
+
+def settings_key(from_height: int) -> bytes:
+    """Return the key of a settings record."""
+    return SETTINGS_PREFIX + _u64(from_height)
 
 
 def _redeposits(view: View, index: int) -> Iterator[tuple[int, RedepositState]]:

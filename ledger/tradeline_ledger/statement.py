@@ -62,6 +62,8 @@ KINDS_IMPLEMENTED: Final = frozenset(
         Kind.KEY,
         Kind.CUSTODY,
         Kind.REDEPOSIT,
+        Kind.PROPOSAL,
+        Kind.VOTE,
     }
 )
 """The other kinds have their numbers and are refused as reserved."""

@@ -10,7 +10,7 @@ trusts a checkpoint can check a registry against it too, wherever the bytes came
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import msgspec.structs
 from msgspec import Meta
@@ -33,11 +33,13 @@ from tradeline_ledger.note import (
     encode_vkey,
     verify_signatures,
 )
+from tradeline_ledger.params import SETTINGS_RECORD, SettingsRecord
 from tradeline_ledger.policy import validators_policy
 from tradeline_ledger.policy_file import encode_policy
 from tradeline_ledger.registry import (
     EPOCH_RECORD,
     MEMBER_RECORD,
+    EpochRecord,
     MemberRecord,
     Registry,
     quorum,
@@ -71,18 +73,31 @@ class RegistryStep(Record, frozen=True):
     """From the block leaf to the checkpoint's root."""
     members: tuple[MemberRecord, ...]
     """Every version, by id and then from_height, of each member that changed."""
+    epoch: EpochRecord | None
+    """That the block opened; None if it opened none."""
+    settings: SettingsRecord | None
+    """That the block put in force; None if it left them as they were."""
 
     def __post_init__(self) -> None:
-        """Refuse a step that changes nobody, and records out of order."""
-        if not self.members:
-            raise ValueError("a registry step changes at least one member")
+        """Refuse a step that changes nothing, and records out of order."""
+        if not self.members and self.epoch is None and self.settings is None:
+            raise ValueError("a registry step changes a member, the epoch or the settings")
         order = tuple((record.id, record.from_height) for record in self.members)
         check_ascending(order, "member records of a registry step")
+
+
+class RegistryChange(NamedTuple):
+    """What one block changed in the registry; the last fields of its `RegistryStep`."""
+
+    members: tuple[MemberRecord, ...]
+    epoch: EpochRecord | None
+    settings: SettingsRecord | None
 
 
 class _RegistryFile(Record, frozen=True):
     members: tuple[bytes, ...]
     epochs: tuple[bytes, ...]
+    settings: tuple[bytes, ...]
 
 
 STEP: Final[Codec[RegistryStep]] = Codec(RegistryStep, "registry step", STEP_BYTES_MAX)
@@ -214,7 +229,11 @@ class TrustedLog:
         changed = {record.id for record in step.members}
         kept = [record for record in self.registry.members if record.id not in changed]
         members = sorted([*kept, *step.members], key=lambda record: (record.id, record.from_height))
-        after = Registry(tuple(members), self.registry.epochs)
+        after = Registry(tuple(members), self.registry.epochs, self.registry.settings)
+        if step.epoch is not None:
+            after = Registry(after.members, (*after.epochs, step.epoch), after.settings)
+        if step.settings is not None:
+            after = Registry(after.members, after.epochs, (*after.settings, step.settings))
         if after.root != block.registry_root:
             raise VerificationError(
                 f"registry step of block {block.height} makes root {after.root.hex()}, the block "
@@ -250,11 +269,12 @@ def verify_block(
 
 
 def encode_registry(registry: Registry) -> bytes:
-    """Return the bytes of a registry as nodes serve it: encoded members, then encoded epochs."""
+    """Return the bytes of a registry as nodes serve it: encoded members, epochs and settings."""
     return encode(
         _RegistryFile(
             tuple(encode(record) for record in registry.members),
             tuple(encode(record) for record in registry.epochs),
+            tuple(encode(record) for record in registry.settings),
         )
     )
 
@@ -271,6 +291,7 @@ def open_registry(encoded: bytes, block: BlockLeaf) -> Registry:
     registry = Registry(
         tuple([MEMBER_RECORD.decode(record) for record in file.members]),
         tuple([EPOCH_RECORD.decode(record) for record in file.epochs]),
+        tuple([SETTINGS_RECORD.decode(record) for record in file.settings]),
     )
     if registry.root != block.registry_root:
         raise VerificationError(
@@ -280,12 +301,33 @@ def open_registry(encoded: bytes, block: BlockLeaf) -> Registry:
     return registry
 
 
+def change_heights(registry: Registry) -> list[int]:
+    """Return the heights of the blocks that changed the registry, ascending; not the genesis."""
+    heights = {each.from_height for each in registry.members}
+    heights |= {each.until_height for each in registry.members if each.until_height is not None}
+    heights |= {each.from_height for each in registry.epochs}
+    heights |= {each.from_height for each in registry.settings}
+    return sorted(height - 1 for height in heights if height > 0)
+
+
+def change_at(registry: Registry, height: int) -> RegistryChange:
+    """Return what the block at `height` changed, as it left it; `registry` may be a later one."""
+    after, at = registry_after(registry, height), height + 1
+    changed = {each.id for each in after.members if at in (each.from_height, each.until_height)}
+    settings = after.settings[-1] if after.settings else None
+    return RegistryChange(
+        tuple(each for each in after.members if each.id in changed),
+        after.epoch if after.epoch.from_height == at else None,
+        settings if settings is not None and settings.from_height == at else None,
+    )
+
+
 def registry_after(registry: Registry, height: int) -> Registry:
-    """Return `registry` as block `height` left it: without the versions that came later."""
-    until = height + 1
-    latest = max(record.from_height for record in registry.members)
-    if max(latest, registry.epoch.from_height) <= until:
+    """Return `registry` as block `height` left it: without what came later."""
+    changes = change_heights(registry)
+    if not changes or changes[-1] <= height:
         return registry
+    until = height + 1
     members = [
         msgspec.structs.replace(record, until_height=None)
         if record.until_height is not None and record.until_height > until
@@ -294,7 +336,8 @@ def registry_after(registry: Registry, height: int) -> Registry:
         if record.from_height <= until
     ]
     epochs = [record for record in registry.epochs if record.from_height <= until]
-    return Registry(tuple(members), tuple(epochs))
+    settings = [record for record in registry.settings if record.from_height <= until]
+    return Registry(tuple(members), tuple(epochs), tuple(settings))
 
 
 def policy_of(ledger: Ledger, registry: Registry) -> str:

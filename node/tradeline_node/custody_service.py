@@ -26,6 +26,7 @@ from tradeline_node.share_box import ShareBox
 from tradeline_node.tag_keys import TagKeys
 
 if TYPE_CHECKING:
+    from tradeline_ledger.params import Params
     from tradeline_node.store import LedgerStore
 
 
@@ -114,10 +115,14 @@ class CustodyService:
             )
         return record
 
+    @property
+    def _params(self) -> Params:
+        return self._store.ledger.params_of(self._store.registry)
+
     def _committee_position(self, batch: Batch) -> int:
         """Return this node's position in the committee of the batch's epoch."""
         epochs = self._store.registry.epochs
-        overlap_until = epochs[-1].from_ms + self._store.ledger.params.epoch_overlap_ms
+        overlap_until = epochs[-1].from_ms + self._params.epoch_overlap_ms
         allowed = batch.epoch == epochs[-1].epoch or (
             batch.epoch == epochs[-1].epoch - 1 and self._store.head.time_ms < overlap_until
         )

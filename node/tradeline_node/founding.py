@@ -15,18 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.genesis import (
-    CATEGORIES,
     GENESIS_FORMAT,
     RULES,
-    CategoryRetention,
     Genesis,
     Ledger,
-    Params,
     open_genesis,
     sign_genesis,
 )
 from tradeline_ledger.hpke import PublicKey, hpke_key_id, seal, tag_key_info
 from tradeline_ledger.member_files import GENESIS_NAME
+from tradeline_ledger.params import CATEGORIES, CategoryRetention, Params
 from tradeline_ledger.registry import (
     COMMITTEE_MAX,
     SUITE_HPKE_XWING,

@@ -27,11 +27,12 @@ from tradeline_ledger.cosignature import cosign, cosigner_name
 from tradeline_ledger.note import Note, Signature, encode_note, sign_note
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
+from tradeline_ledger.trust import change_heights
 from tradeline_node.errors import NodeError, PeerError, PublishError
 from tradeline_node.gather import Gathered, MemberLines, read_lines
 from tradeline_node.published import OwnLines, PeerEvidence, PublishedStore
 from tradeline_node.pulse import Pulse
-from tradeline_node.registry_step import change_heights, make_step
+from tradeline_node.registry_step import make_step
 
 if TYPE_CHECKING:
     from tradeline_node.committed import Committed

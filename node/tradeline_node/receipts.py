@@ -35,7 +35,8 @@ class Receipts:
         is ahead; a receipt only says how long this node keeps the attachment.
         """
         now_ms = max(self._store.head.time_ms, self._clock_ms())
-        return min(now_ms + self._store.ledger.params.receipt_ms, TIME_MS_MAX)
+        params = self._store.ledger.params_of(self._store.registry)
+        return min(now_ms + params.receipt_ms, TIME_MS_MAX)
 
     def sign(self, member: int, named: bytes, expires_ms: int) -> Receipt:
         """Return the receipt of `member` for a batch or a re-deposit that is durable here."""

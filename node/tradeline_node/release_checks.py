@@ -62,7 +62,7 @@ def check_request(
     request = _open(store.ledger.ledger_id, hpke, member, index, sealed)
     inquiry = INQUIRY.decode(store.content(index))
     key = _one_time_key(request, inquiry)
-    window_ms = store.ledger.params.release_window_ms
+    window_ms = store.ledger.params_of(store.registry).release_window_ms
     if head.time_ms > row.time_ms + window_ms:
         raise RequestError(
             "release-closed",

@@ -184,7 +184,7 @@ class Node:
             custody = CustodyStore(
                 folder,
                 box,
-                kept_until_ms=store.head.time_ms + ledger.params.receipt_ms,
+                kept_until_ms=store.head.time_ms + ledger.params_of(store.registry).receipt_ms,
                 quota_bytes=config.storage.custody_quota_mib * MEBIBYTE,
             )
             opened.callback(custody.close)

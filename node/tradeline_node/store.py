@@ -16,6 +16,7 @@ from tradeline_ledger import state
 from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.hashing import digest
 from tradeline_ledger.merkle import fold_root, leaf_hash, new_nodes, root_nodes
+from tradeline_ledger.params import SETTINGS_RECORD
 from tradeline_ledger.registry import EPOCH_RECORD, MEMBER_RECORD, Registry
 from tradeline_ledger.state import HEAD
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
@@ -217,7 +218,8 @@ class LedgerStore(StoredLog):
             head = HEAD.decode(self._database.get(state.HEAD_KEY) or b"")
             members = [MEMBER_RECORD.decode(v) for _, v in self.iterate(state.MEMBER_PREFIX)]
             epochs = [EPOCH_RECORD.decode(v) for _, v in self.iterate(state.EPOCH_PREFIX)]
-            registry = Registry(tuple(members), tuple(epochs))
+            settings = [SETTINGS_RECORD.decode(v) for _, v in self.iterate(state.SETTINGS_PREFIX)]
+            registry = Registry(tuple(members), tuple(epochs), tuple(settings))
             last = decode_leaf(
                 self._database.get(tables.LEAF + tables.number(head.size - 1)) or b""
             )

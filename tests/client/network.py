@@ -62,7 +62,7 @@ from tradeline_ledger.statement import (
 )
 from tradeline_ledger.submission import Deposit, decode_batch, decode_submission, sign_receipt
 from tradeline_ledger.tag import tag_key_hash
-from tradeline_ledger.trust import RegistryStep
+from tradeline_ledger.trust import RegistryStep, change_at
 
 T = TypeVar("T")
 Lie = Callable[[Request, Response], Answer]
@@ -130,12 +130,11 @@ class Network:
         self.queue = []
         self.published = self.world.head.size
         if self.world.registry.root != before.root:
-            self._step(before)
+            self._step()
 
-    def _step(self, before: Any) -> None:
+    def _step(self) -> None:
         world, index = self.world, self.world.head.size - 1
         levels = levels_of([leaf_hash(leaf) for leaf in world.leaves])
-        changed = {r.id for r in world.registry.members if r not in before.members}
         note = self.note()
         self.note_keys |= self.next_note_keys
         step = RegistryStep(
@@ -143,7 +142,7 @@ class Network:
             index,
             world.leaves[index],
             tuple(path_at(levels, index)),
-            tuple(r for r in world.registry.members if r.id in changed),
+            *change_at(world.registry, world.head.height),
         )
         self.steps.append((world.head.height, step))
 

@@ -18,11 +18,11 @@ from tradeline_ledger.genesis import (
     FounderSignature,
     Genesis,
     GenesisFile,
-    Params,
     ledger_id,
     open_genesis,
     sign_genesis,
 )
+from tradeline_ledger.params import Params
 from tradeline_ledger.registry import CommitteeMember
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.state import HEAD, HEAD_KEY

@@ -187,9 +187,8 @@ def test_a_quorum_cannot_rewrite_the_past(committee: Committee) -> None:
     forged.world.leaves = [*committee.world.leaves, block_leaf(8, 1, bytes(32), registry.root, 1)]
     index = len(forged.world.leaves) - 1
     note = forged.checkpoint(cosigners=(2, 3, 4)).decode()
-    step = RegistryStep(
-        note, index, forged.world.leaves[index], forged.path(index, index + 1), (lie, later, last)
-    )
+    leaf, path = forged.world.leaves[index], forged.path(index, index + 1)
+    step = RegistryStep(note, index, leaf, path, (lie, later, last), None, None)
     with pytest.raises(VerificationError, match="rewrites the version of member 1"):
         log.advance(step)
 

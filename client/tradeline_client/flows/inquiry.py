@@ -134,7 +134,7 @@ def _inquiry(
     salt: bytes,
     public: bytes,
 ) -> Inquiry:
-    terms, params = TERMS.decode(secret.terms), session.ledger.params
+    terms, params = TERMS.decode(secret.terms), session.ledger.params_of(session.registry)
     month = calendar.month(now_ms, params.utc_offset_min)
     year = month // calendar.MONTHS_PER_YEAR
     years = {year, *(terms.years() if question.years is None else question.years)}

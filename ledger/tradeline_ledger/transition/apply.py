@@ -33,10 +33,12 @@ from tradeline_ledger.transition import (
     inquiry_rules,
     key_rules,
     mark_rules,
+    proposal_rules,
     redeposit_rules,
     released_rules,
     status_rules,
     submission_rules,
+    vote_rules,
 )
 from tradeline_ledger.transition.context import Applied, Context, Opened, Ruling, Signed
 
@@ -56,6 +58,8 @@ _RULES: Final[dict[Kind, Callable[[View, Signed, Context], Ruling]]] = {
     Kind.KEY: key_rules.rule,
     Kind.CUSTODY: custody_rules.rule,
     Kind.REDEPOSIT: redeposit_rules.rule,
+    Kind.PROPOSAL: proposal_rules.rule,
+    Kind.VOTE: vote_rules.rule,
 }
 ROLES: Final = {
     Kind.SUBMISSION: Role.CONTRIBUTOR,
@@ -191,6 +195,8 @@ def _rule(view: View, signed: Signed, context: Context) -> Ruling:
     role = ROLES.get(kind)
     if role is not None and not signed.member.has(role):
         return Ruling(Outcome.ROLE_MISSING)
+    if signed.member.suspended:
+        return Ruling(Outcome.MEMBER_SUSPENDED)
     return ruling
 
 
@@ -199,7 +205,7 @@ def _count_refusal(
 ) -> tuple[tuple[bytes, bytes], ...]:
     if not ruling.outcome.refused:
         return ()
-    params = context.ledger.params
+    params = context.params
     day = calendar.day(context.time_ms, params.utc_offset_min)
     key = state.refused_key(signed.member.id, day)
     refused = state.count(view, key)

@@ -2,7 +2,8 @@
 Blocks: the entries of one height, executed together, and replayed from the log.
 
 A block that places nothing appends nothing. Otherwise its leaves end with a block leaf, which
-chains to the one before and carries the root of the registry from the next height on.
+chains to the one before and carries the root of the registry from the next height on. A block
+before a height at which a proposal is due has that effect, also without an entry.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
-from tradeline_ledger.errors import VerificationError
+from tradeline_ledger.errors import RulesError, VerificationError
 from tradeline_ledger.genesis import RULES, TIME_MS_MAX
 from tradeline_ledger.merkle import SIZE_MAX, leaf_hash
 from tradeline_ledger.state import HeadState
@@ -20,6 +21,7 @@ from tradeline_ledger.statement import CONTENT_BYTES_MAX, Entry, block_leaf, dec
 from tradeline_ledger.statement import BlockLeaf as _BlockLeaf
 from tradeline_ledger.transition.apply import apply
 from tradeline_ledger.transition.context import Applied, Context
+from tradeline_ledger.transition.enactment import enact, registry_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,11 +63,11 @@ class Executed:
     dropped: tuple[tuple[int, Applied], ...]
     """Place in the block and result, of entries that got no place."""
     leaves: tuple[bytes, ...]
-    """To append, the block leaf last; empty if nothing was placed."""
+    """To append, the block leaf last; empty if the block has no effect."""
     writes: dict[bytes, bytes]
     """State rows to put."""
     head: HeadState
-    """After the block; the one before if nothing was placed."""
+    """After the block; the one before if it has no effect."""
     registry: Registry
     """In force from the next height."""
 
@@ -114,7 +116,12 @@ def execute(
     Return what `block` does to the state that `view`, `registry` and `head` show.
 
     Entries that `memory` holds are not opened again.
+
+    Raises:
+        RulesError: the block is to be executed by rules that this version does not know.
     """
+    rules = ledger.rules_of(registry)
+    check_rules(rules, block.height)
     assert block.height > head.height, (block.height, head.height)
     assert head.time_ms < block.time_ms <= TIME_MS_MAX, (block.time_ms, head.time_ms)
     overlay, pending = Overlay(view), registry
@@ -132,15 +139,32 @@ def execute(
         placed.append(Placed(index, leaf, applied))
         if applied.ruling.record is not None:
             pending = pending.with_version(applied.ruling.record)
-            versions = pending.versions(applied.ruling.record.id)
-            overlay.put(tuple((state.member_key(v.id, v.from_height), encode(v)) for v in versions))
-    if not placed:
+    enacted = enact(overlay, ledger, pending, block.height, block.time_ms)
+    if not placed and not enacted.writes:
         return Executed((), tuple(dropped), (), {}, head, registry)
-    last = block_leaf(block.height, block.time_ms, head.block_hash, pending.root, RULES)
+    after = enacted.registry
+    overlay.put(enacted.writes)
+    if after is not registry:
+        overlay.put(registry_rows(registry, after))
+    last = block_leaf(block.height, block.time_ms, head.block_hash, after.root, rules)
     leaves = (*(each.leaf for each in placed), last)
-    after = HeadState(block.height, block.time_ms, head.size + len(leaves), leaf_hash(last))
-    overlay.put(((state.HEAD_KEY, encode(after)),))
-    return Executed(tuple(placed), tuple(dropped), leaves, overlay.rows, after, pending)
+    end = HeadState(block.height, block.time_ms, head.size + len(leaves), leaf_hash(last))
+    overlay.put(((state.HEAD_KEY, encode(end)),))
+    return Executed(tuple(placed), tuple(dropped), leaves, overlay.rows, end, after)
+
+
+def check_rules(rules: int, height: int) -> None:
+    """
+    Accept rules that this version knows.
+
+    Raises:
+        RulesError: it does not.
+    """
+    if rules > RULES:
+        raise RulesError(
+            f"block {height} is executed by rules {rules}, this version knows rules up to {RULES}; "
+            "install the version that the members voted for"
+        )
 
 
 def replay(
@@ -159,12 +183,13 @@ def replay(
 
     Raises:
         MalformedError: a leaf does not decode.
+        RulesError: the block was executed by rules that this version does not know.
         VerificationError: the rules lead to another leaf, named by its log index.
     """
-    if not contents or len(leaves) != len(contents) + 1:
+    if len(leaves) != len(contents) + 1:
         raise VerificationError(
-            f"leaf {head.size}: a block has one entry at least, a content for each, and a block "
-            f"leaf; got {len(leaves)} leaves and {len(contents)} contents"
+            f"leaf {head.size}: a block has a content for each entry, and a block leaf; "
+            f"got {len(leaves)} leaves and {len(contents)} contents"
         )
     last = decode_leaf(leaves[-1])
     if not isinstance(last, _BlockLeaf):
@@ -198,6 +223,8 @@ def _compare(executed: Executed, leaves: Sequence[bytes], first: int) -> None:
             f"leaf {first + place} should have no place in the log: "
             f"{applied.outcome.code}: {applied.detail}"
         )
+    if not executed.leaves:
+        raise VerificationError(f"leaf {first} ends a block that has no effect, so it has no leaf")
     for offset, (computed, claimed) in enumerate(zip(executed.leaves, leaves, strict=True)):
         if computed != claimed:
             raise VerificationError(

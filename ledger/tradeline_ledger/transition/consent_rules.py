@@ -79,7 +79,7 @@ def _check_second(
     consent: Consent, terms: Terms, signed: Signed, context: Context
 ) -> Outcome | None:
     second = context.registry.member(terms.second)
-    if second is None or not second.has(Role.AUTHENTICATOR):
+    if second is None or second.suspended or not second.has(Role.AUTHENTICATOR):
         return Outcome.CONSENT_SECOND_UNKNOWN
     if second.group == signed.member.group:
         return Outcome.CONSENT_SAME_GROUP

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.genesis import Ledger
     from tradeline_ledger.inquiry import Inquiry
     from tradeline_ledger.mark import Mark
+    from tradeline_ledger.params import Params
     from tradeline_ledger.registry import MemberRecord, Registry
     from tradeline_ledger.statement import Entry, Statement
     from tradeline_ledger.submission import Submission
@@ -64,6 +65,11 @@ class Context:
     """Log index that the entry gets if it is placed."""
     memory: Memory | None = None
     """Of entries opened before; None opens each anew."""
+
+    @property
+    def params(self) -> Params:
+        """The parameters in force at this height."""
+        return self.ledger.params_of(self.registry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,7 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     )
     if outcome:
         return Ruling(outcome)
-    bucket = calendar.bucket(
-        terms.frequency.unit, context.time_ms, context.ledger.params.utc_offset_min
-    )
+    bucket = calendar.bucket(terms.frequency.unit, context.time_ms, context.params.utc_offset_min)
     reads_key = state.reads_key(inquiry.consent_id, bucket)
     reads = state.count(view, reads_key)
     if reads >= terms.frequency.max:
@@ -92,7 +90,7 @@ def _check_scope(inquiry: Inquiry, terms: Terms) -> Outcome | None:
 
 
 def _check_month(inquiry: Inquiry, signed: Signed, context: Context) -> Outcome | None:
-    params, created_ms = context.ledger.params, signed.statement.created_ms
+    params, created_ms = context.params, signed.statement.created_ms
     if abs(created_ms - context.time_ms) > params.inquiry_skew_ms:
         return Outcome.INQUIRY_CLOCK_SKEWED
     month = calendar.month(created_ms, params.utc_offset_min)

@@ -25,7 +25,6 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     Raises:
         MalformedError: the content does not decode, or its kind or reason is unknown.
     """
-    _ = context
     mark = MARK.decode(signed.entry.content)
     if mark.what not in set(MarkKind) or mark.reason not in set(MarkReason):
         raise MalformedError("unknown mark or reason")
@@ -45,9 +44,22 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
         return Ruling(Outcome.MARK_WITHOUT_EFFECT)
     writes = [(key, encode(after))]
     if after.erased:
-        erased = state.erased_key(mark.target.index)
-        writes.append((erased, state.counter(state.count(view, erased) + 1)))
+        writes += _count_erased(view, mark.target.index, target.count, context)
     return Ruling(Outcome.ACCEPTED, tuple(writes), mark=mark)
+
+
+def _count_erased(
+    view: View, index: int, events: int, context: Context
+) -> list[tuple[bytes, bytes]]:
+    """Return the rows that count one more event erased; with the last one a batch is not held."""
+    key = state.erased_key(index)
+    erased = state.count(view, key) + 1
+    writes = [(key, state.counter(erased))]
+    deposits = state.deposits_at(view, index, context.index)
+    if erased == events and deposits is not None:
+        held_key = state.held_key(deposits.epoch)
+        writes.append((held_key, state.counter(state.count(view, held_key) - 1)))
+    return writes
 
 
 def _value_fits(mark: Mark) -> bool:

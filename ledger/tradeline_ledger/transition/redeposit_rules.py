@@ -13,7 +13,7 @@ from tradeline_ledger.transition.receipts import holders
 
 if TYPE_CHECKING:
     from tradeline_ledger.state import View
-    from tradeline_ledger.transition.context import Context, Signed
+    from tradeline_ledger.transition.context import Context, Signed, Writes
 
 
 def rule(view: View, signed: Signed, context: Context) -> Ruling:
@@ -44,6 +44,8 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
         return Ruling(Outcome.REDEPOSIT_DUPLICATE)
     latest = state.latest_key(content.index)
     before = state.count(view, latest) or None
+    in_force = state.deposits_at(view, content.index, context.index)
+    assert in_force is not None, content.index
     row = state.RedepositState(content.index, epoch.epoch, named, context.time_ms, held, before)
     return Ruling(
         Outcome.ACCEPTED,
@@ -51,5 +53,14 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
             (state.batch_key(named), state.counter(context.index)),
             (state.redeposit_key(context.index), encode(row)),
             (latest, state.counter(context.index)),
+            *_moved(view, in_force.epoch, epoch.epoch),
         ),
     )
+
+
+def _moved(view: View, old: int, new: int) -> Writes:
+    """Return the rows that count one batch less for the committee of `old`, one more for `new`."""
+    if old == new:
+        return ()
+    counts = [(state.held_key(old), -1), (state.held_key(new), 1)]
+    return tuple((key, state.counter(state.count(view, key) + more)) for key, more in counts)

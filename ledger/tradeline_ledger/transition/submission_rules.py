@@ -32,12 +32,14 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
         return Ruling(Outcome.RECEIPTS_TOO_FEW)
     if view.get(state.batch_key(batch_hash)) is not None:
         return Ruling(Outcome.BATCH_DUPLICATE)
+    held_key = state.held_key(batch.epoch)
     row = state.SubmissionState(member, batch.epoch, batch.count, batch_hash, context.time_ms, held)
     return Ruling(
         Outcome.ACCEPTED,
         (
             (state.batch_key(batch_hash), state.counter(context.index)),
             (state.submission_key(context.index), encode(row)),
+            (held_key, state.counter(state.count(view, held_key) + 1)),
         ),
     )
 
@@ -47,7 +49,7 @@ def _epoch(number: int, context: Context) -> EpochRecord | None:
     epochs = context.registry.epochs
     if number == epochs[-1].epoch:
         return epochs[-1]
-    overlap_until = epochs[-1].from_ms + context.ledger.params.epoch_overlap_ms
+    overlap_until = epochs[-1].from_ms + context.params.epoch_overlap_ms
     if number == epochs[-1].epoch - 1 and context.time_ms < overlap_until:
         return epochs[number]
     return None
