@@ -41,6 +41,7 @@ from tradeline_ledger import (
     tlog_proof,
     trust,
 )
+from tradeline_ledger.advice import ADVICE
 from tradeline_ledger.currency import MINOR_DIGITS
 from tradeline_ledger.field import (
     AMOUNT_MINOR_MAX,
@@ -56,7 +57,7 @@ from tradeline_ledger.field import (
     Text,
 )
 from tradeline_ledger.identifier import COUNTRIES, IdType
-from tradeline_ledger.outcome import ADVICE, Outcome
+from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.rule import (
     AtLeast,
     GivenTogether,

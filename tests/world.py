@@ -230,6 +230,8 @@ class World:
     leaves: list[bytes] = field(default_factory=list)
     contents: dict[int, bytes] = field(default_factory=dict)
     time_ms: int = GENESIS_MS
+    height: int = 0
+    """Of the last block, also if it had no effect."""
 
     def __post_init__(self) -> None:
         first = execute_genesis(self.ledger)
@@ -250,7 +252,7 @@ class World:
             self.ledger,
             self.registry,
             self.registry,
-            self.head.height + 1,
+            self.height + 1,
             self.time_ms + 1,
             self.head.size,
         )
@@ -259,8 +261,9 @@ class World:
     def block(self, *entries: bytes, later_ms: int = 1000) -> Executed:
         """Execute and commit one block of `entries`."""
         self.time_ms += later_ms
-        block = Block(self.head.height + 1, self.time_ms, entries)
+        block = Block(self.height + 1, self.time_ms, entries)
         executed = execute(self, self.ledger, self.registry, self.head, block)
+        self.height = block.height
         self._commit(executed)
         return executed
 

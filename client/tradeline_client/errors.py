@@ -29,8 +29,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tradeline_ledger.advice import ADVICE
 from tradeline_ledger.errors import VerificationError
-from tradeline_ledger.outcome import ADVICE, Outcome
+from tradeline_ledger.outcome import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -104,6 +104,8 @@ class _Amendment:
         self.rules = ledger.rules_of(registry)
 
     def make(self, proposal: Proposal) -> Registry:
+        if not has_room(self.registry, proposal):
+            raise _RefusedError(Outcome.PROPOSAL_TOO_MANY)
         settings = (self.params, self.rules)
         for change in proposal.changes:
             before = (self.registry.root, self.params, self.rules)
@@ -117,8 +119,6 @@ class _Amendment:
             self.registry = self.registry.with_settings(
                 SettingsRecord(self.moment.height, self.moment.time_ms, self.rules, self.params)
             )
-        if len(self.registry.members) > VERSIONS_MAX:
-            raise _RefusedError(Outcome.PROPOSAL_REGISTRY_FULL)
         return self.registry
 
     def _make(self, change: Change) -> None:
@@ -245,11 +245,10 @@ class _Amendment:
             if stated:
                 raise _RefusedError(Outcome.PROPOSAL_WITHOUT_EFFECT)
             return
-        height, fresh = self.moment.height, now.from_height == self.moment.height
         self.registry = self.registry.with_epoch(
             EpochRecord(
-                epoch=now.epoch if fresh else now.epoch + 1,
-                from_height=height,
+                epoch=now.epoch + 1,
+                from_height=self.moment.height,
                 from_ms=self.moment.time_ms,
                 suite=SUITE_HPKE_XWING,
                 validators=validators,
@@ -262,6 +261,11 @@ class _Amendment:
         if record is None or record.hpke_key is None:
             raise _RefusedError(Outcome.PROPOSAL_COMMITTEE_UNFIT)
         return digest("hpke-key", record.hpke_key)
+
+
+def has_room(registry: Registry, proposal: Proposal) -> bool:
+    """Return whether the registry can hold the versions that a proposal adds."""
+    return len(registry.members) + len(proposal.changes) <= VERSIONS_MAX
 
 
 def _check_endpoint(endpoint: str, pin: bytes | None) -> None:

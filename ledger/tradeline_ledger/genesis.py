@@ -184,6 +184,8 @@ def _check_first_registry(registry: Registry) -> None:
     for record in registry.members:
         if record.from_height != 0 or record.until_height is not None:
             raise MalformedError(f"member {record.id} must be in force from height 0")
+        if record.suspended:
+            raise MalformedError(f"member {record.id} must not be suspended by the genesis")
         if weak := [key for key in record.key_list() if not valid_key(key)]:
             raise MalformedError(f"member {record.id} has a weak key {weak[0].hex()}")
     keys = [key for record in registry.members for key in record.key_list()]

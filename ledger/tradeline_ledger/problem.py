@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tradeline_ledger.advice import ADVICE
 from tradeline_ledger.errors import MalformedError
-from tradeline_ledger.outcome import ADVICE, Outcome
+from tradeline_ledger.outcome import Outcome
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "https://tradeline.example/problems/"

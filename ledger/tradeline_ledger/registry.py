@@ -330,10 +330,9 @@ class Registry:
         return Registry(tuple(members), self.epochs, self.settings)
 
     def with_epoch(self, record: EpochRecord) -> Registry:
-        """Return the registry with an epoch more, or in place of one of the same number."""
-        return Registry(self.members, (*self.epochs[: record.epoch], record), self.settings)
+        """Return the registry with an epoch more."""
+        return Registry(self.members, (*self.epochs, record), self.settings)
 
     def with_settings(self, record: SettingsRecord) -> Registry:
-        """Return the registry with settings more, or in place of those of the same height."""
-        kept = [each for each in self.settings if each.from_height != record.from_height]
-        return Registry(self.members, self.epochs, (*kept, record))
+        """Return the registry with settings more."""
+        return Registry(self.members, self.epochs, (*self.settings, record))

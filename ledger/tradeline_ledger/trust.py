@@ -231,9 +231,9 @@ class TrustedLog:
         members = sorted([*kept, *step.members], key=lambda record: (record.id, record.from_height))
         after = Registry(tuple(members), self.registry.epochs, self.registry.settings)
         if step.epoch is not None:
-            after = Registry(after.members, (*after.epochs, step.epoch), after.settings)
+            after = after.with_epoch(step.epoch)
         if step.settings is not None:
-            after = Registry(after.members, after.epochs, (*after.settings, step.settings))
+            after = after.with_settings(step.settings)
         if after.root != block.registry_root:
             raise VerificationError(
                 f"registry step of block {block.height} makes root {after.root.hex()}, the block "

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import pytest
 from tests.draft import Draft, key_content, make_world
+from tests.ledger.governance_ladders import PROPOSAL, VOTE, start_proposal, start_vote
 from tests.world import BULK, DAY_MS, DESK, MINUTE_MS, World, seed
 
 from tradeline_ledger import calendar, state
+from tradeline_ledger.advice import ADVICE
 from tradeline_ledger.consent import (
     Change,
     Commitment,
@@ -33,7 +35,7 @@ from tradeline_ledger.encoding import encode
 from tradeline_ledger.history import EventId
 from tradeline_ledger.key import Replaced
 from tradeline_ledger.mark import Mark
-from tradeline_ledger.outcome import ADVICE, Outcome
+from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.registry import Feed
 from tradeline_ledger.release import ReleasedRow
 from tradeline_ledger.signing import SigningKey
@@ -673,6 +675,8 @@ LADDERS: Final[dict[str, tuple[Callable[[], Draft], list[Rung]]]] = {
     "key": (key, KEY),
     "custody": (custody, CUSTODY),
     "redeposit": (redeposit, REDEPOSIT),
+    "proposal": (start_proposal, PROPOSAL),
+    "vote": (start_vote, VOTE),
 }
 
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from tradeline_ledger.advice import ADVICE
 from tradeline_ledger.errors import MalformedError
-from tradeline_ledger.outcome import ADVICE, Outcome
+from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.problem import Problem, all_codes, explain, problem
 
 

@@ -80,7 +80,7 @@ def changed(**fields: object) -> bytes:
         ({"engine_peer": "a" * 257}, "at most 256"),
         *(({"engine_peer": each}, "engine peer is not") for each in NO_PEERS),
         ({"engine_peer": f"{PEER_ID}@[::1::]:1"}, "'::1::'"),
-        ({"roles": 32}, "unknown roles 32"),
+        ({"roles": 64}, "unknown roles 64"),
         ({"legal_ids": ((3, "", "A" * 20),) * (LEGAL_IDS_MAX + 1)}, "too many"),
         ({"legal_ids": ((3, "", "lower"),)}, "digits and capital letters"),
         ({"legal_ids": ((3, "", ""),)}, "digits and capital letters"),

@@ -228,13 +228,12 @@ def test_a_block_left_out_doubled_or_merged_is_found() -> None:
 @pytest.mark.parametrize(
     ("leaves", "contents", "match"),
     [
-        ([], [], "one entry at least"),
-        ([b"x"], [], "one entry at least"),
-        ([b"x", b"y"], [], "one entry at least"),
-        ([b"x", b"y"], [b"", b""], "one entry at least"),
+        ([], [], "a content for each entry"),
+        ([b"x", b"y"], [], "a content for each entry"),
+        ([b"x", b"y"], [b"", b""], "a content for each entry"),
     ],
 )
-def test_a_block_without_entries_stands_in_no_log(
+def test_a_block_has_a_content_for_each_entry(
     leaves: list[bytes], contents: list[bytes], match: str
 ) -> None:
     refuse(0, leaves, contents, match)
@@ -243,7 +242,7 @@ def test_a_block_without_entries_stands_in_no_log(
 def test_an_empty_block_stands_in_no_log() -> None:
     head = replicas()[0].head
     leaf = block_leaf(1, head.time_ms + 1, head.block_hash, replicas()[0].registry.root, 1)
-    refuse(0, [leaf], [], "one entry at least")
+    refuse(0, [leaf], [], "leaf 1 ends a block that has no effect")
 
 
 def test_a_block_that_ends_with_an_entry_is_no_block() -> None:

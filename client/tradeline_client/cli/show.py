@@ -59,7 +59,8 @@ def show(
 def _to_json(shown: ShownEntry) -> dict[str, Any]:
     from tradeline_client.cli.entry_json import content_to_json  # noqa: PLC0415
     from tradeline_client.cli.report_json import instant, name_of  # noqa: PLC0415
-    from tradeline_ledger.outcome import ADVICE, Outcome  # noqa: PLC0415
+    from tradeline_ledger.advice import ADVICE  # noqa: PLC0415
+    from tradeline_ledger.outcome import Outcome  # noqa: PLC0415
     from tradeline_ledger.statement import EntryLeaf, Kind  # noqa: PLC0415
 
     proven, leaf = shown.proven, shown.proven.leaf

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tradeline_ledger import state
-from tradeline_ledger.amendment import Moment, amend
+from tradeline_ledger.amendment import Moment, amend, has_room
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.governance import (
     ProposalStanding,
@@ -47,7 +47,7 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     if outcome is not None:
         return Ruling(outcome)
     waiting = _still_waiting(view, context)
-    if len(waiting) >= WAITING_MAX:
+    if len(waiting) >= WAITING_MAX or not has_room(context.pending, proposal):
         return Ruling(Outcome.PROPOSAL_TOO_MANY)
     if any(each.proposal.touches() & proposal.touches() for _, each in waiting):
         return Ruling(Outcome.PROPOSAL_CONFLICT)

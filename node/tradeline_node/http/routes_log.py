@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tradeline_ledger import state
+from tradeline_ledger.advice import ADVICE
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.hashing import ZERO_HASH
-from tradeline_ledger.outcome import ADVICE, Outcome
+from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.statement import (
     STATEMENT,
     BlockLeaf,
