@@ -376,7 +376,7 @@ SHAPES |= {
 SHAPES["legal_ids"] = several(record("type u8, country country, identifier identifier"), 0, 8)
 MEMBER = record(
     "id id, from_height u64, until_height u64?, name str128, group id, legal_ids legal_ids,"
-    "roles 0..31, root_key b32, feeds feeds, node_key b32?, note_key b32?, cosigner_key b32?,"
+    "roles 0..63, root_key b32, feeds feeds, node_key b32?, note_key b32?, cosigner_key b32?,"
     "engine_key b32?, hpke_key b1216?, tag_key_hash b32?, endpoint endpoint, tls_pin b32?,"
     "engine_peer engine_peer"
 )
@@ -404,9 +404,18 @@ def epoch_record(value: Any, where: str) -> Record:
     return result
 
 
+def settings_record(value: Any, where: str) -> Record:
+    """Check a settings record, and keep its `encoded`."""
+    result: Record = SETTINGS(value, where)
+    result.encoded = encode(value)
+    return result
+
+
 SHAPES |= {
     "epoch": epoch_record,
+    "settings": settings_record,
     "members": several(member_record, 1, 65_536, by("id", "from_height")),
+    "changed_members": several(member_record, 0, 65_536, by("id", "from_height")),
     "founder_signatures": several(record("member u32, signature b64"), 0, 65_536, by("member")),
     "params": record(
         "release_window_ms u64, receipt_ms u64, epoch_overlap_ms u64, inquiry_skew_ms u64,"
@@ -414,6 +423,7 @@ SHAPES |= {
         "linker b32"
     ),
 }
+SETTINGS = record("from_height u64, from_ms u64, rules u16, params params")
 GENESIS = record(
     "format 1..1, name str128, time_ms genesis_time, rules 1..1, params params, members members,"
     "epoch epoch"
@@ -434,18 +444,20 @@ def in_force(version: Record, height: int) -> bool:
 
 @dataclass(frozen=True)
 class Registry:
-    """All versions of all members, and all epochs, as known after some block."""
+    """All versions of all members, all epochs and settings, as known after some block."""
 
     origin: str
     members: dict[int, list[Record]]
     epochs: list[Record]
+    settings: list[Record]
 
     def root(self, height: int | None = None) -> bytes:
         """Return `registry_root`: as it is, or as the block of `height` left it."""
         next_height = 2**64 if height is None else height + 1
         versions = (version for _, each in sorted(self.members.items()) for version in each)
         leaves = [_as_of(v, next_height) for v in versions if v.from_height <= next_height]
-        return root_of(leaves + [e.encoded for e in self.epochs if e.from_height <= next_height])
+        later = [*self.epochs, *self.settings]
+        return root_of(leaves + [e.encoded for e in later if e.from_height <= next_height])
 
     def version(self, member: int, height: int) -> Record | None:
         """Return the version of a member that is in force at a height."""
@@ -524,6 +536,7 @@ def verify_genesis(data: bytes, where: str = "genesis") -> Ledger:
         "tradeline." + ledger_id.hex()[:16],
         {each.id: [each] for each in genesis.members},
         [genesis.epoch],
+        [],
     )
     return Ledger(ledger_id, genesis, registry)
 
@@ -547,7 +560,10 @@ def _verify_first_epoch(genesis: Record, members: dict[int, Record], where: str)
 # 2. Registry steps
 
 SHAPES["note"] = lambda value, where: parse_note(value, where)  # noqa: PLW0108 - defined below
-STEP = record("checkpoint note, index u64, block_leaf bin512, path path, records members")
+STEP = record(
+    "checkpoint note, index u64, block_leaf bin512, path path, records changed_members,"
+    "epoch epoch?, settings settings?"
+)
 
 
 def take_step(
@@ -565,7 +581,13 @@ def take_step(
         versions = [each for each in step.records if each.id == number]
         _verify_past(registry.members.get(number, []), versions, where)
         members[number] = versions
-    result = Registry(registry.origin, members, registry.epochs)
+    require(step.records or step.epoch or step.settings, where, "a step that changes nothing")
+    epochs = registry.epochs + ([step.epoch] if step.epoch else [])
+    require(epochs[-1].epoch == len(epochs) - 1, where, "epochs are not numbered without a gap")
+    settings = registry.settings + ([step.settings] if step.settings else [])
+    heights = [each.from_height for each in settings]
+    require(heights == sorted(set(heights)), where, "settings do not ascend by height")
+    result = Registry(registry.origin, members, epochs, settings)
     require(result.root() == leaf.registry_root, where, "the registry root is not the block's")
     return result, (step.index, leaf.height)
 
@@ -1242,11 +1264,12 @@ def _judge_event(
         category = _judge_correction(bundle, event, (year, category))
     named = asked.contributors is None or member in asked.contributors
     categories = asked.categories if named else []
-    kept = {row.category: row.months for row in bundle.ledger.genesis.params.retention}
     require(category is None or category in categories, "category", f"{category} was not asked for")
     months = {
-        month_of_day(inside.occurred_on) + kept.get(each, 0)
-        for each in (categories if category is None else [category])
+        month_of_day(inside.occurred_on) + row.months
+        for params in _params_for(bundle, event.entry)
+        for row in params.retention
+        if row.category in (categories if category is None else [category])
     }
     require(event.header.retain_month in months, "retain_month", "not that of day and category")
     place = (year, category)
@@ -1254,6 +1277,16 @@ def _judge_event(
         same = places.setdefault(event.row, place) == place
         require(same, "tag", "an event of another year or category is under it")
     event.place = place
+
+
+def _params_for(bundle: Bundle, entry: Entry) -> list[Record]:
+    """Return the params in force for an entry; at first those before count as well."""
+    past = [each for each in bundle.registry.settings if each.from_height <= entry.leaf.height]
+    versions = [bundle.ledger.genesis.params, *(each.params for each in past)]
+    if not past:
+        return versions
+    until = past[-1].from_ms + versions[-1].epoch_overlap_ms
+    return versions[-2:] if entry.statement.created_ms < until else versions[-1:]
 
 
 def _judge_correction(bundle: Bundle, event: Event, place: tuple[int, int | None]) -> int | None:

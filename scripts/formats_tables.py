@@ -32,6 +32,8 @@ from tradeline_ledger import (
     mark,
     merkle,
     note,
+    params,
+    proposal,
     redeposit,
     registry,
     release,
@@ -127,6 +129,8 @@ def _kinds() -> str:
             return "reserved"
         if NODE_KINDS >> kind & 1:
             return "none; is or was in a committee"
+        if kind is Kind.VOTE:
+            return "none; is a validator in force"
         demanded = ROLES.get(kind)
         return "any" if demanded is None else str(demanded.name).lower()
 
@@ -143,6 +147,7 @@ def _roles() -> str:
         registry.Role.AUTHENTICATOR: "identifies subjects: second member of a consent",
         registry.Role.VALIDATOR: "orders, cosigns, may sit in the committee",
         registry.Role.OBSERVER: "reads the log, posts nothing that needs a role",
+        registry.Role.SUSPENDED: "no role: what the member signs is refused, and it reads nothing",
     }
     return _table(
         ("bit", "role", "what for"),
@@ -308,6 +313,36 @@ def _wants() -> str:
     )
 
 
+def _proposal_changes() -> str:
+    of = proposal.ChangeKind
+    return _doc_of(
+        of,
+        {
+            of.ADMIT: "admits a member",
+            of.ROLES: "sets a member's roles",
+            of.SUSPEND: "suspends a member",
+            of.RESUME: "ends a suspension",
+            of.REMOVE: "removes a member",
+            of.ENDPOINT: "says where a member's node is reached",
+            of.KEYS: "gives a member other keys, its root key too",
+            of.PARAMS: "sets the params",
+            of.COMMITTEE: "sets validators and committee: opens an epoch",
+            of.RULES: "puts the next rules in force",
+        },
+    )
+
+
+def _waivers() -> str:
+    texts = {
+        proposal.Waiver.QUORUM: "more validators change at once than the network can lose",
+        proposal.Waiver.STRAND: "too few may be left of a committee that holds keys of events",
+    }
+    return _table(
+        ("bit", "guard", "what is waived"),
+        ((each.value, str(each.name).lower(), texts[each]) for each in proposal.Waiver),
+    )
+
+
 def _limits() -> str:
     bytes_of = (
         ("statement", statement.STATEMENT_BYTES_MAX),
@@ -318,6 +353,7 @@ def _limits() -> str:
         ("genesis file", genesis.GENESIS_FILE.bytes_max),
         ("member record", registry.MEMBER_RECORD_BYTES_MAX),
         ("epoch record", registry.EPOCH_RECORD_BYTES_MAX),
+        ("settings record", params.SETTINGS_RECORD_BYTES_MAX),
         ("key change", key.KEY_CHANGE_BYTES_MAX),
         ("key content", key.KEY.bytes_max),
         ("terms", consent.TERMS_BYTES_MAX),
@@ -328,6 +364,8 @@ def _limits() -> str:
         ("released content", release.RELEASED_BYTES_MAX),
         ("custody content", custody_record.CUSTODY_BYTES_MAX),
         ("redeposit content", redeposit.REDEPOSIT_BYTES_MAX),
+        ("proposal", proposal.PROPOSAL_BYTES_MAX),
+        ("vote content", proposal.VOTE_BYTES_MAX),
         ("event", event.EVENT_BYTES_MAX),
         ("padded event", body.BUCKETS_BYTES[-1]),
         ("body", body.BODY_BYTES_MAX),
@@ -351,6 +389,12 @@ def _limits() -> str:
         ("legal ids of a member", f"0 to {registry.LEGAL_IDS_MAX}"),
         ("key changes of a member, ever", f"{key.KEY_CHANGES_MAX:,}"),
         ("member record versions of a registry", f"{registry.VERSIONS_MAX:,}"),
+        ("changes of a proposal", f"1 to {proposal.CHANGES_MAX}"),
+        ("proposals that wait", f"{proposal.WAITING_MAX}"),
+        ("characters of a proposal's title", f"1 to {proposal.TITLE_CHARS_MAX}"),
+        ("characters of a proposal's reason", f"1 to {proposal.REASON_CHARS_MAX:,}"),
+        ("heights that a proposal's effect may be ahead", f"{proposal.EFFECT_AHEAD_MAX:,}"),
+        ("ms that a proposal may be open", f"{proposal.VOTING_MS_MAX:,}"),
         ("commitments of terms", f"1 to {consent.COMMITMENTS_MAX}"),
         ("contributors named by terms or an inquiry", f"1 to {consent.CONTRIBUTORS_MAX:,}"),
         ("`max` of a frequency", f"1 to {consent.FREQUENCY_MAX:,}"),
@@ -478,6 +522,8 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "marks": _marks,
     "mark-reasons": _mark_reasons,
     "wants": _wants,
+    "proposal-changes": _proposal_changes,
+    "waivers": _waivers,
     "schemas": _schemas,
     "currencies": _currencies,
 }

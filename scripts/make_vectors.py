@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from scripts import governance_vectors
 from tests import accused
 from tests.mirror import signed_checkpoint
 from tests.story import ONE_TIME, SEALED, SUBJECT_KEY, WHO, Filed, Story, story
@@ -115,7 +116,9 @@ class Vectors:
 def plain(value: Any) -> Any:
     """Return a value of the encoding as JSON: bytes as {"hex": ...}, records as their fields."""
     if isinstance(value, Record):
-        return [plain(each) for each in msgspec.structs.astuple(value)]
+        tag = value.__struct_config__.tag
+        fields = [plain(each) for each in msgspec.structs.astuple(value)]
+        return fields if tag is None else [tag, *fields]
     if isinstance(value, bytes):
         return {"hex": value.hex()}
     if isinstance(value, tuple | list):
@@ -403,6 +406,13 @@ def header_fields(header: bytes) -> tuple[bytes, int, bytes]:
     )
 
 
+def make_governance() -> Vectors:
+    """Return every change of a proposal, votes, and what comes of them."""
+    out = Vectors("Proposals, votes, settings (sections 2 and 8), of a ledger of its own.")
+    governance_vectors.fill(out)
+    return out
+
+
 def make_subject() -> Vectors:
     """Return keys and tags of one made-up person, and what ties an event to it."""
     out = Vectors("From an identifier to tags (section 6), and what ties events to it (section 4).")
@@ -606,6 +616,7 @@ FILES: Final = {
     "order.json": make_order,
     "submission.json": make_submission,
     "redeposit.json": make_redeposit,
+    "governance.json": make_governance,
     "subject.json": make_subject,
     "consent.json": make_consent,
     "history.json": make_history,

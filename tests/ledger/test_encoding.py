@@ -36,6 +36,8 @@ from tradeline_ledger.genesis import GENESIS, GENESIS_FILE
 from tradeline_ledger.inquiry import INQUIRY
 from tradeline_ledger.key import KEY, KEY_CHANGE
 from tradeline_ledger.mark import MARK
+from tradeline_ledger.params import SETTINGS_RECORD
+from tradeline_ledger.proposal import PROPOSAL, PROPOSAL_VOTE
 from tradeline_ledger.registry import EPOCH_RECORD, MEMBER_RECORD
 from tradeline_ledger.release import ANSWER, COMMON, PAYLOAD, PROOFS, RELEASED, REQUEST
 from tradeline_ledger.statement import ENTRY, LEAF_BYTES_MAX, STATEMENT, decode_leaf
@@ -67,6 +69,9 @@ GOOD: Final = Sample(1, 2, 3, 4, bytes(16), b"f", "g", (5, 6), None)
 DECODERS: Final[dict[str, Any]] = {
     "member record": MEMBER_RECORD.decode,
     "epoch record": EPOCH_RECORD.decode,
+    "settings record": SETTINGS_RECORD.decode,
+    "proposal": PROPOSAL.decode,
+    "vote content": PROPOSAL_VOTE.decode,
     "genesis": GENESIS.decode,
     "genesis file": GENESIS_FILE.decode,
     "key change": KEY_CHANGE.decode,
@@ -96,6 +101,9 @@ DECODERS: Final[dict[str, Any]] = {
 WHERE: Final = {
     "member record": ("identity.json", "member record 1"),
     "epoch record": ("identity.json", "epoch record 0"),
+    "settings record": ("governance.json", "settings record"),
+    "proposal": ("governance.json", "proposal"),
+    "vote content": ("governance.json", "vote content: approve"),
     "genesis": ("identity.json", "genesis"),
     "genesis file": ("identity.json", "genesis file"),
     "key change": ("identity.json", "key change of member 2"),
