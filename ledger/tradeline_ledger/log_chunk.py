@@ -29,16 +29,16 @@ BLOCK_LEAVES_MAX: Final = 100_001
 
 
 class LogBlock(Record, frozen=True):
-    """One block that placed something."""
+    """One block that has leaves."""
 
     leaves: Annotated[
         tuple[Annotated[bytes, Meta(max_length=LEAF_BYTES_MAX)], ...],
-        Meta(min_length=2, max_length=BLOCK_LEAVES_MAX),
+        Meta(min_length=1, max_length=BLOCK_LEAVES_MAX),
     ]
     """Of its entries, then the block leaf."""
     contents: Annotated[
         tuple[Annotated[bytes, Meta(max_length=CONTENT_BYTES_MAX)], ...],
-        Meta(min_length=1, max_length=BLOCK_LEAVES_MAX - 1),
+        Meta(max_length=BLOCK_LEAVES_MAX - 1),
     ]
     """Of its entries, in their order."""
 

@@ -51,11 +51,8 @@ class Committed:
     """In log order."""
     dropped: Sequence[Outcome]
     """Of entries without a place; unknown to who follows."""
-
-    @property
-    def grew(self) -> bool:
-        """Whether the log has more leaves than before."""
-        return bool(self.placed)
+    grew: bool
+    """Whether the log has more leaves than before, be it a block leaf alone."""
 
 
 def committed_of(executed: Executed) -> Committed:
@@ -70,7 +67,8 @@ def committed_of(executed: Executed) -> Committed:
             PlacedEntry(each.index, statement_hash(signed.entry.statement), outcome, events)
         )
     dropped = tuple(applied.outcome for _, applied in executed.dropped)
-    return Committed(executed.head, executed.registry.root, placed, dropped)
+    grew = bool(executed.leaves)
+    return Committed(executed.head, executed.registry.root, placed, dropped, grew)
 
 
 def committed_since(log: StoredLog, size: int) -> Iterator[Committed]:
@@ -87,7 +85,7 @@ def committed_since(log: StoredLog, size: int) -> Iterator[Committed]:
             leaf = decode_leaf(encoded)
             if isinstance(leaf, BlockLeaf):
                 head = HeadState(leaf.height, leaf.time_ms, index + 1, leaf_hash(encoded))
-                yield Committed(head, leaf.registry_root, placed, ())
+                yield Committed(head, leaf.registry_root, placed, (), grew=True)
                 placed = []
                 continue
             outcome = Outcome(leaf.outcome)

@@ -21,6 +21,8 @@ from tradeline_ledger.registry import MemberRecord, quorum
 from tradeline_node.errors import PeerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tradeline_node.publish import Target
 
 
@@ -80,17 +82,38 @@ class Gathered:
     target: Target
     root: bytes
     """As it was computed here."""
-    validators: tuple[int, ...]
-    """Of the epoch at the target's height."""
+    before: tuple[int, ...]
+    """Validators at the target's height."""
+    after: tuple[int, ...]
+    """Validators at the next height."""
+    renewed: frozenset[int]
+    """Those of `after` whose note or cosigner key ended with the target's block."""
     lines: dict[int, MemberLines] = field(default_factory=dict)
     """By member id."""
     outside: dict[str, Signature] = field(default_factory=dict)
     """Verified cosignatures of outside witnesses, by key name; they never count to the quorum."""
 
     @property
+    def validators(self) -> tuple[int, ...]:
+        """All whose lines count, ascending."""
+        return tuple(sorted({*self.before, *self.after}))
+
+    @property
+    def vouched(self) -> bool:
+        """Whether a quorum of the validators before the end of the block cosigned."""
+        return _count(self.lines, self.before) >= quorum(len(self.before))
+
+    @property
     def complete(self) -> bool:
-        """Whether a quorum of the validators cosigned."""
-        return len(self.lines) >= quorum(len(self.validators))
+        """
+        Whether this is a checkpoint for those who know the registry of either height.
+
+        A validator with a new key can't sign under it what its old one signed. Where no quorum is
+        left without such, the next block is waited for by those who know the registry after it.
+        """
+        able = [each for each in self.after if each not in self.renewed]
+        wanted = min(quorum(len(self.after)), len(able))
+        return self.vouched and _count(self.lines, able) >= wanted
 
     def note(self, first: int, lines_max: int) -> bytes:
         """
@@ -98,13 +121,18 @@ class Gathered:
 
         Every cosignature is in it, and as many note signatures as `lines_max` allows.
         """
-        members = sorted(self.lines, key=lambda member: (member != first, member))
+        counted = [member for member in self.validators if member in self.lines]
+        members = sorted(counted, key=lambda member: (member != first, member))
         signatures = [self.lines[member].signature for member in members]
-        cosignatures = [self.lines[member].cosignature for member in sorted(self.lines)]
+        cosignatures = [self.lines[member].cosignature for member in counted]
         cosignatures += [self.outside[name] for name in sorted(self.outside)]
         room = max(1, lines_max - len(cosignatures))
         text = self.lines[members[0]].text
         return encode_note(Note(text, (*signatures[:room], *cosignatures)))
+
+
+def _count(lines: dict[int, MemberLines], members: Sequence[int]) -> int:
+    return sum(member in lines for member in members)
 
 
 def _line(note: Note, key: VerifierKey) -> Signature:

@@ -152,9 +152,14 @@ class Publisher:
             return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sign_always())
-            for member in self._store.registry.epoch.validators:
-                if member != self._keys.member:
+            followed = {self._keys.member}
+            while True:
+                seen = self.signed.count
+                fresh = set(self._store.registry.epoch.validators) - followed
+                for member in sorted(fresh):
                     tasks.create_task(self._follow(member))
+                followed |= fresh
+                await self.signed.wait(since=seen)
 
     async def lines(self, size: int, wait_ms: int = 0) -> OwnLines | None:
         """Return what this node signed at `size`, None if nothing; waits while it may come."""
@@ -237,8 +242,17 @@ class Publisher:
         self._take(target, read_lines(own.note, self._member(target), self._origin))
 
     def _gather(self, target: Target, root: bytes) -> Gathered:
-        validators = self._store.registry.epoch_at(target.height).validators
-        return self._gathered.setdefault(target.size, Gathered(target, root, validators))
+        registry, height = self._store.registry, target.height
+        before, after = (registry.epoch_at(at).validators for at in (height, height + 1))
+        renewed = frozenset(
+            number
+            for number in after
+            if (old := registry.member_at(number, height)) is not None
+            and (new := registry.member_at(number, height + 1)) is not None
+            and (old.note_key, old.cosigner_key) != (new.note_key, new.cosigner_key)
+        )
+        gathered = Gathered(target, root, before, after, renewed)
+        return self._gathered.setdefault(target.size, gathered)
 
     async def _sign_always(self) -> None:
         while True:
@@ -271,7 +285,12 @@ class Publisher:
             self._candidates.clear()
             if idle:
                 due.add(self._head)
-        return sorted(each for each in due if each.size > self._signed_size)
+        # A node is no member before it is admitted and after it is removed: it signs nothing then.
+        return sorted(
+            each
+            for each in due
+            if each.size > self._signed_size and self._signer(each, self._keys.member) is not None
+        )
 
     def _sign(self, due: list[Target]) -> list[OwnLines]:
         """Sign and cosign the targets, ascending, and make the lines durable."""
@@ -279,7 +298,7 @@ class Publisher:
         time_s = max(int(self._clock_s()), self._signed_time_s)
         name = cosigner_name(self._origin, self._keys.member)
         for target in due:
-            self._check_keys(target.height)
+            self._check_keys(target)
             root = self._store.root(target.size)
             text = encode_checkpoint(Checkpoint(self._origin, target.size, root))
             signatures = (
@@ -292,13 +311,13 @@ class Publisher:
         self._signed_time_s = time_s
         return lines
 
-    def _check_keys(self, height: int) -> None:
-        record = self._store.registry.member_at(self._keys.member, height)
+    def _check_keys(self, target: Target) -> None:
+        record = self._member(target)
         own = (self._keys.note.public, self._keys.cosigner.public)
-        if record is None or (record.note_key, record.cosigner_key) != own:
+        if (record.note_key, record.cosigner_key) != own:
             raise PublishError(
-                f"note or cosigner key of node.keys is not in force at height {height}; put the "
-                "keystore with the keys of the registry in place and restart"
+                f"note or cosigner key of node.keys is not in force at height {target.height}; put "
+                "the keystore with the keys of the registry in place and restart"
             )
 
     def _remember(self, lines: OwnLines, target: Target) -> None:
@@ -341,6 +360,7 @@ class Publisher:
         for size in sorted(self._gathered):
             gathered = self._gathered[size]
             wanted = size == newest or (gathered.target.forced and not gathered.complete)
+            wanted = wanted and member in gathered.validators
             if wanted and member not in gathered.lines:
                 return gathered.target
         return None
@@ -382,6 +402,8 @@ class Publisher:
                 "nodes computed wrongly or was altered: run `tradeline node doctor --deep --peers`"
             )
         gathered.lines[lines.member] = lines
+        if gathered.vouched and target.forced:
+            self._keep_step(target, gathered.note(self._keys.member, NOTE_LINES_MAX))
         if gathered.complete:
             self._publish(gathered)
 
@@ -395,8 +417,6 @@ class Publisher:
     def _publish(self, gathered: Gathered) -> None:
         target = gathered.target
         note = gathered.note(self._keys.member, NOTE_LINES_MAX)
-        if target.forced:
-            self._keep_step(target, note)
         if self.newest is not None and target.size < self.newest.size:
             return
         first = self.newest is None or target.size > self.newest.size
@@ -420,6 +440,11 @@ class Publisher:
 
     def _member(self, target: Target, member: int | None = None) -> MemberRecord:
         number = self._keys.member if member is None else member
-        record = self._store.registry.member_at(number, target.height)
+        record = self._signer(target, number)
         assert record is not None, number
         return record
+
+    def _signer(self, target: Target, number: int) -> MemberRecord | None:
+        """Return the version whose keys sign a target; of who is admitted by its block, the new."""
+        registry, height = self._store.registry, target.height
+        return registry.member_at(number, height) or registry.member_at(number, height + 1)
