@@ -78,11 +78,7 @@ class Consortium:
         command = (*PROGRAM, "run", str(self.folder), "--ready-file", str(self.ready))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                (
-                    *command,
-                    *("--dir", str(self.folder), "--base-port", str(free_port(4))),
-                    *("--passphrase-file", str(self.passphrase)),
-                ),
+                (*command, "--passphrase-file", str(self.passphrase)),
                 env=self.environment,
                 stdout=log,
                 stderr=log,
