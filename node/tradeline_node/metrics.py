@@ -74,6 +74,12 @@ class Metrics:
         self.erased = self._counter("erased_events_total", "Bodies erased by sweeps.")
         self.outbox_pending = self._gauge("outbox_pending", "Entries on their way into a block.")
         self.halted = self._gauge("halted", "1 if the node takes no writes.")
+        self.applied_height = self._gauge("applied_height", "Of the engine's last block here.")
+        self.engine_stalled = self._gauge(
+            "engine_stalled", "1 if what was decided may not be known here."
+        )
+        self.engine_waiting = self._gauge("engine_waiting", "Entries in the engine's pool.")
+        self.engine_waiting_bytes = self._gauge("engine_waiting_bytes", "Their bytes.")
 
     def text(self) -> bytes:
         """Return all values in the text format of Prometheus."""

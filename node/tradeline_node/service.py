@@ -403,6 +403,12 @@ class Node:
         metrics.streams.set(self.streams.count)
         metrics.outbox_pending.set(self.outbox.pending())
         metrics.halted.set(bool(self.halted()))
+        if self._engine is not None:
+            engine = self._engine.status()
+            metrics.applied_height.set(engine.height)
+            metrics.engine_stalled.set(engine.stalled is not None)
+            metrics.engine_waiting.set(engine.waiting)
+            metrics.engine_waiting_bytes.set(engine.waiting_bytes)
 
     def committed(self, committed: Committed) -> None:
         """Take note of a block, in the thread that wrote or read it."""
