@@ -23,7 +23,18 @@ from tests.story import ONE_TIME, SEALED, SUBJECT_KEY, WHO, Filed, Story, story
 from tests.story_bundle import CHANGED_NODE, Tree, answer, bundle, node_key, payload, step
 from tests.world import BULK, CONSORTIUM_KEY, DESK, INSTITUTIONS, seed, subject
 
-from tradeline_ledger import body, consent, genesis, hpke, identifier, inquiry, submission, tag
+from tradeline_ledger import (
+    body,
+    candidate,
+    consent,
+    genesis,
+    genesis_draft,
+    hpke,
+    identifier,
+    inquiry,
+    submission,
+    tag,
+)
 from tradeline_ledger.bundle import withhold
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
 from tradeline_ledger.cosignature import cosigner_name
@@ -259,6 +270,7 @@ def make_identity() -> Vectors:
     out.value("origin", ledger.origin)
     out.value("chain id", ledger.chain_id)
     _make_key_change(out, told)
+    _make_candidate(out, told)
     return out
 
 
@@ -275,6 +287,15 @@ def _make_key_change(out: Vectors, told: Story) -> None:
     out.record("member record 2, second version", registry.versions(2)[1])
     out.root("registry_root after it", registry.root, rows)
     out.record("registry step", step(told, Tree(told.world.leaves)))
+
+
+def _make_candidate(out: Vectors, told: Story) -> None:
+    who = told.institution(1)
+    encoded = encode(who.record)
+    signature = who.root.sign("candidate", encoded)
+    out.signature("candidate 1", signature, who.root, "candidate", encoded)
+    file = out.record("candidate file of 1", ("tradeline/v1 candidate", encoded, signature))
+    assert file == candidate.sign_candidate(who.record, who.root)
 
 
 def make_order() -> Vectors:
@@ -606,6 +627,8 @@ def seal_anew() -> str:
     sealed["answer of 1"] = hpke.seal(ONE_TIME.public, encode(answer(told, 1)), info).hex()
     info = hpke.tag_key_info(ledger_id, 5, 1, public.key_id)
     sealed["tag key of 5 to 1"] = hpke.seal(public, told.institution(5).tag_key, info).hex()
+    info = genesis_draft.linker_info(told.world.ledger.params.linker, 1, public.key_id)
+    sealed["consortium key to 1"] = hpke.seal(public, CONSORTIUM_KEY, info).hex()
     return json.dumps(sealed, indent=1) + "\n"
 
 

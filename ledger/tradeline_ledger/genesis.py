@@ -166,15 +166,30 @@ def open_genesis(file: bytes) -> Ledger:
     genesis = GENESIS.decode(decoded.genesis)
     identity = ledger_id(decoded.genesis)
     founders = {record.id: record for record in genesis.members}
-    if [each.member for each in decoded.signatures] != sorted(founders):
-        raise MalformedError("the genesis file must carry the signature of every founder")
+    signed = [each.member for each in decoded.signatures]
+    if signed != sorted(founders):
+        lacking = ", ".join(str(each) for each in sorted(founders.keys() - set(signed)))
+        raise MalformedError(
+            "the genesis file must carry the signature of every founder and of nobody else; "
+            f"those of members {lacking or 'none'} are missing"
+        )
     for each in decoded.signatures:
         verify(founders[each.member].root_key, "genesis", identity, each.signature)
+    return Ledger(genesis, identity, check_genesis(genesis), file)
+
+
+def check_genesis(genesis: Genesis) -> Registry:
+    """
+    Return the first registry of a genesis that contradicts itself nowhere.
+
+    Raises:
+        MalformedError: it does; says where.
+    """
     registry = Registry(genesis.members, (genesis.epoch,))
     if genesis.epoch.from_ms != genesis.time_ms:
         raise MalformedError("epoch 0 begins at the time of the genesis")
     _check_first_registry(registry)
-    return Ledger(genesis, identity, registry, file)
+    return registry
 
 
 def _check_first_registry(registry: Registry) -> None:

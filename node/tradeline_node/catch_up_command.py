@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from tradeline_node.application import Application
 from tradeline_node.catch_up import CatchUp
 from tradeline_node.errors import PeerError
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.peers import PeerClient
-from tradeline_node.service import read_genesis
 from tradeline_node.store import LedgerStore
 
 if TYPE_CHECKING:

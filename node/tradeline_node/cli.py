@@ -11,8 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from tradeline_node.bench.cli import bench
+from tradeline_node.candidate_cli import init
 from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import ConfigError, NodeError
+from tradeline_node.genesis_cli import genesis
 from tradeline_node.plumbing import plumbing
 from tradeline_node.testnet_run_cli import testnet
 
@@ -41,7 +43,9 @@ app.add_typer(node)
 app.add_typer(plumbing)
 app.add_typer(bench)
 app.add_typer(testnet)
+app.add_typer(genesis)
 node.add_typer(config_app)
+node.command("init")(init)
 
 Folder = Annotated[
     Path, typer.Argument(help="A member folder, or the folder above several.", metavar="DIR")

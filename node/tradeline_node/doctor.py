@@ -23,11 +23,11 @@ from tradeline_node.compare import compare_log
 from tradeline_node.config import Config, load_config
 from tradeline_node.custody_file import AttachmentFile, check_items
 from tradeline_node.errors import NodeError, PeerError, StoreError
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import Keystore, open_keystore
 from tradeline_node.peers import PeerClient
 from tradeline_node.published import read_own
 from tradeline_node.run import member_folders
-from tradeline_node.service import read_genesis
 from tradeline_node.store import LedgerStore
 from tradeline_node.tls import pinned_context
 

@@ -243,7 +243,7 @@ def _write_member(
         make_folder(folder)
         write_private(folder / PASSPHRASE_NAME, given + b"\n")
     write_keys(folder, member.keys, given)
-    write_ledger(folder, member.record, ledger)
+    write_ledger(folder, member.record, ledger, ledger.registry)
     if member.place is not None:
         named = {"node.passphrase_file": PASSPHRASE_NAME} if passphrase is None else {}
         values = node_values(member.record.id, member.slug, member.place, founding.engine)

@@ -24,7 +24,7 @@ from tradeline_ledger.member_files import (
     FeedKey,
     NodeKeys,
 )
-from tradeline_ledger.registry import Feed, MemberRecord, Role
+from tradeline_ledger.registry import Feed, LegalId, MemberRecord, Role
 from tradeline_ledger.signing import SEED_BYTES, SigningKey
 from tradeline_ledger.tag import TAG_KEY_BYTES, tag_key_hash
 from tradeline_node.tls import generate_tls_private, tls_key, tls_pin
@@ -87,11 +87,19 @@ def make_member_keys(number: int, consortium_key: bytes, *, node: bool) -> Membe
     return MemberKeys(client, _make_node_keys(number) if node else None)
 
 
-def member_record(keys: MemberKeys, name: str, roles: Role, place: Place | None) -> MemberRecord:
+def member_record(
+    keys: MemberKeys,
+    name: str,
+    roles: Role,
+    place: Place | None,
+    *,
+    group: int | None = None,
+    legal_ids: tuple[LegalId, ...] = (),
+) -> MemberRecord:
     """
-    Return the record of a founder with these keys, alone in its group and in force from height 0.
+    Return the record of a member with these keys, in force from height 0.
 
-    `place` is None for a member without a node.
+    `place` is None for a member without a node, `group` for one that is alone in its group.
     """
     node, client = keys.node, keys.client
     assert (node is None) == (place is None), client
@@ -100,8 +108,8 @@ def member_record(keys: MemberKeys, name: str, roles: Role, place: Place | None)
         from_height=0,
         until_height=None,
         name=name,
-        group=client.member,
-        legal_ids=(),
+        group=group or client.member,
+        legal_ids=legal_ids,
         roles=int(roles),
         root_key=keys.root.public,
         feeds=tuple(

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tradeline_ledger.errors import LedgerError
-from tradeline_ledger.genesis import Ledger, open_genesis
+from tradeline_ledger.genesis import Ledger
 from tradeline_ledger.registry import MemberRecord
 from tradeline_node.checkpoint_watch import CheckpointWatch, make_watch
 from tradeline_node.custody import BOX_KEY_NAME, CustodyStore
@@ -25,6 +24,7 @@ from tradeline_node.errors import ConfigError, EngineError, RequestError, StoreE
 from tradeline_node.evidence_keeper import EvidenceKeeper, make_keeper
 from tradeline_node.evidence_store import EvidenceStore
 from tradeline_node.followed_store import FollowedStore
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.health import Component, examine
 from tradeline_node.housekeeping import Housekeeping
 from tradeline_node.http.limits import SERVED_MIB, NonceMemory, RateLimit, Slots, Turns
@@ -436,20 +436,3 @@ class Node:
 
     def _stalled(self) -> str | None:
         return self.halted() or self.engine_stalled() or None
-
-
-def read_genesis(path: Path) -> Ledger:
-    """
-    Return the ledger of a genesis file.
-
-    Raises:
-        ConfigError: it can't be read, or does not verify.
-    """
-    try:
-        return open_genesis(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(
-            f"genesis {path} can't be read: {error.strerror}; node.genesis names the file"
-        ) from error
-    except LedgerError as error:
-        raise ConfigError(f"genesis {path} is none: {error}") from error

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from tradeline_node.errors import NodeError, PeerError
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.housekeeping import sweep_all
 from tradeline_node.keystore import open_keystore
 from tradeline_node.peers import PeerClient
-from tradeline_node.service import Node, read_genesis
+from tradeline_node.service import Node
 from tradeline_node.store import LedgerStore
 from tradeline_node.sweep import Sweeper
 

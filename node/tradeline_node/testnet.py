@@ -24,11 +24,11 @@ from tradeline_ledger.errors import LedgerError
 from tradeline_ledger.note import decode_note
 from tradeline_node.config import Config, load_config
 from tradeline_node.errors import ConfigError, NodeError, PeerError
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.peers import PeerClient
 from tradeline_node.processes.supervisor import LOCK_NAME, LOGS_NAME, RUNNING_NAME
 from tradeline_node.run import Running, member_folders
-from tradeline_node.service import read_genesis
 from tradeline_node.store import LedgerStore
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ from nacl.signing import VerifyKey
 from scripts.make_vectors import FILES, FOLDER, request_of
 from tests.story import ONE_TIME, story
 from tests.story_bundle import answer, bundle
+from tests.world import CONSORTIUM_KEY
 
 from tradeline_ledger.bundle import BUNDLE
 from tradeline_ledger.deposit import open_deposit
@@ -29,6 +30,7 @@ from tradeline_ledger.encoding import U64, Codec, Record, check_text, encode
 from tradeline_ledger.errors import LedgerError, MalformedError, SealError
 from tradeline_ledger.facts import verify_facts
 from tradeline_ledger.genesis import open_genesis
+from tradeline_ledger.genesis_draft import open_linker
 from tradeline_ledger.hpke import (
     answer_info,
     deposit_info,
@@ -121,6 +123,9 @@ def test_what_was_sealed_opens() -> None:
     assert open_sealed(private, bytes.fromhex(sealed["tag key of 5 to 1"]), info) == (
         told.institution(5).tag_key
     )
+    linker = told.world.ledger.params.linker
+    handed = bytes.fromhex(sealed["consortium key to 1"])
+    assert open_linker(handed, private, 1, linker) == CONSORTIUM_KEY
     with pytest.raises(SealError, match="does not open"):
         open_sealed(told.institution(2).hpke, bytes.fromhex(sealed["tag key of 5 to 1"]), info)
 

@@ -21,8 +21,8 @@ from tradeline_node.cli import app
 from tradeline_node.config import load_config
 from tradeline_node.errors import ConfigError, KeystoreError
 from tradeline_node.founding import Founding, found
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore, read_passphrase
-from tradeline_node.service import read_genesis
 
 PASSPHRASE = b"of tests"
 FOUNDING = Founding("Trial", ("bank", "shop-2"), (), ("regulator",), 7101, 480, 1_790_000_000_000)

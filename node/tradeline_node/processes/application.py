@@ -17,6 +17,7 @@ from tradeline_node.engine.abci_server import AbciServer
 from tradeline_node.engine.applied_height import AppliedHeight
 from tradeline_node.engine.cometbft_home import DATA_NAME
 from tradeline_node.errors import EngineError
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.logs import node_log
 from tradeline_node.processes.commits import CommitServer
 from tradeline_node.processes.orders import (
@@ -26,7 +27,6 @@ from tradeline_node.processes.orders import (
     Ready,
     obey,
 )
-from tradeline_node.service import read_genesis
 from tradeline_node.store import LedgerStore
 
 if TYPE_CHECKING:

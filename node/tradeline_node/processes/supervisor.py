@@ -24,6 +24,7 @@ from tradeline_node.durable import FOLDER_MODE, remove_file, write_file
 from tradeline_node.engine.cometbft_home import Wiring
 from tradeline_node.engine.cometbft_process import CometBftProcess, check_binary, find_binary
 from tradeline_node.errors import ConfigError, KeystoreError, NodeError
+from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.logs import node_log
 from tradeline_node.processes.child import POLL_S, Backoff, Child
@@ -35,7 +36,6 @@ from tradeline_node.processes.orders import (
     Ready,
 )
 from tradeline_node.run import Running, listen
-from tradeline_node.service import read_genesis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
