@@ -1,0 +1,304 @@
+"""
+A network of members as real processes: founded, started, killed, cut off and brought back by tests.
+
+Between any two engines and in front of each HTTP port is a link that can be cut.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx2
+from tests.client.test_end_to_end import free_port
+from tests.network.proxy import Link, Links, Way
+
+from tradeline_ledger.genesis import Ledger
+from tradeline_ledger.member_files import CLIENT_FOLDER_NAME, NODE_CONFIG_NAME
+from tradeline_node.config import encode_config
+from tradeline_node.founding import Founding, found
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ROOT: Final = Path(__file__).parents[2]
+NAMES: Final = ("bank", "lender", "payment", "court")
+"""Members 1 to 4."""
+PARTS: Final = ("application", "engine", "http")
+PASSPHRASE: Final = b"correct horse battery staple"
+READY_S: Final = 90.0
+STOP_S: Final = 60.0
+POLL_S: Final = 0.1
+ANSWER_S: Final = 5.0
+PORTS: Final = 140
+"""HTTP links, engines as registered, then the real HTTP and engine ports, and 16 engine links."""
+HTTP_AT, ENGINE_AT, LINKS_AT = 10, 20, 30
+_SIZE: Final = re.compile(r"^tradeline_log_size (\S+)$", re.MULTILINE)
+
+
+@dataclass
+class Member:
+    """One member's folder and the processes of its node."""
+
+    number: int
+    name: str
+    folder: Path
+    passphrase_file: Path
+    port: int
+    """Where its HTTP process listens."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What its processes get beside the environment of the tests."""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def client(self) -> Path:
+        """Folder of its client."""
+        return self.folder / CLIENT_FOLDER_NAME
+
+    @property
+    def url(self) -> str:
+        """Of its HTTP process, past the link."""
+        return f"https://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start its node; `Network.wait` says when it is ready."""
+        assert self.process is None, f"{self.name} runs"
+        paths = [*self.environment.get("PYTHONPATH", "").split(os.pathsep)]
+        paths += [str(ROOT), *(str(ROOT / each) for each in ("ledger", "node", "client"))]
+        environment = {
+            **os.environ,
+            **self.environment,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        }
+        command = (sys.executable, "-m", "tradeline_node", "node", "run", str(self.folder))
+        with (self.folder.parent / f"{self.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                (*command, "--passphrase-file", str(self.passphrase_file)),
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids that run, by `PARTS`."""
+        with suppress(OSError, json.JSONDecodeError):
+            found: dict[str, Any] = json.loads((self.folder / "running.json").read_bytes())
+            return {part: pid for part, pid in found["pids"].items() if pid is not None}
+        return {}
+
+    def signal(self, part: str, number: signal.Signals) -> bool:
+        """Signal one of its processes; return whether it was there."""
+        pid = self.pids().get(part)
+        if pid is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+            return True
+        return False
+
+    def stop(self) -> None:
+        """End its node as an operator does."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            code = self.process.wait(STOP_S)
+            self.process = None
+            assert code == 0, f"{self.name} ended with {code}: {self.tail()}"
+
+    def kill(self) -> None:
+        """End all its processes at once, as a machine that goes dark does."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def wipe(self) -> None:
+        """Lose what the node wrote; keys and configuration are what an operator has copies of."""
+        for name in ("ledger", "custody", "engine"):
+            tag_keys = self.folder / name / "tag-keys"
+            kept = self.folder / "tag-keys.kept"
+            if tag_keys.exists():
+                tag_keys.rename(kept)
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+            if kept.exists():
+                tag_keys.parent.mkdir(mode=0o700)
+                kept.rename(tag_keys)
+        for path in self.folder.glob("*.sqlite*"):
+            path.unlink()
+
+    def tail(self) -> str:
+        """Return the ends of its logs."""
+        logs = [self.folder.parent / f"{self.name}.log", *(self.folder / "logs").glob("*.log")]
+        return "\n".join(
+            f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}"
+            for log in logs
+            if log.exists()
+        )
+
+
+class Network:
+    """Four members; leaving the context ends everything that runs."""
+
+    def __init__(
+        self, folder: Path, seed: int = 0, settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Found it in `folder`; `settings` go into every node.toml."""
+        self.folder = folder
+        self.base = free_port(PORTS)
+        self.passphrase_file = folder / "passphrase"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.passphrase_file.write_bytes(PASSPHRASE)
+        self.passphrase_file.chmod(0o600)
+        now_ms = int(time.time() * 1000)
+        founding = Founding("Network of tests", NAMES, (), (), self.base, 0, now_ms, "cometbft")
+        self.ledger: Ledger = found(folder / "net", founding, PASSPHRASE)
+        self.members = {
+            name: Member(
+                number, name, folder / "net" / name, self.passphrase_file, self.base + HTTP_AT + i
+            )
+            for i, (number, name) in enumerate(enumerate(NAMES, 1))
+        }
+        self.links = Links(seed)
+        self.engine_links: dict[tuple[str, str], Link] = {}
+        self.http_links: dict[str, Link] = {}
+        self._opened = ExitStack()
+        for each in self.members.values():
+            self._configure(each, settings or {})
+
+    def __enter__(self) -> Self:
+        self._opened.enter_context(self.links)
+        for name, member in self.members.items():
+            self.http_links[name] = self.links.open(self.base + member.number - 1, member.port)
+            for other, there in self.members.items():
+                if other != name:
+                    port = self._link_port(member, there)
+                    self.engine_links[name, other] = self.links.open(port, self._engine_port(there))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for member in self.members.values():
+            member.kill()
+        self._opened.close()
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Of the HTTP processes, past the links."""
+        return {name: member.url for name, member in self.members.items()}
+
+    def start(self) -> None:
+        """Start all nodes that don't run and wait until all are ready."""
+        for member in self.members.values():
+            if member.process is None:
+                member.start()
+        self.wait()
+
+    def stop(self) -> None:
+        """End all nodes as operators do."""
+        for member in self.members.values():
+            member.stop()
+
+    def wait(self, names: Iterable[str] = NAMES, size: int = 0, within_s: float = READY_S) -> float:
+        """Return the seconds until the nodes `names` are ready and have a log of `size` or more."""
+        started = time.monotonic()
+        waiting = dict.fromkeys(names)
+        with httpx2.Client(trust_env=False, verify=False, timeout=ANSWER_S) as client:
+            while waiting:
+                for name in list(waiting):
+                    if _size(client, self.members[name]) >= max(size, 1):
+                        del waiting[name]
+                late = time.monotonic() - started > within_s
+                assert not late, "\n".join(
+                    f"{name} is not ready:\n{self.members[name].tail()}" for name in waiting
+                )
+                time.sleep(POLL_S if waiting else 0)
+        return time.monotonic() - started
+
+    def sizes(self, names: Iterable[str] = NAMES) -> dict[str, int]:
+        """Return the log size of each node, -1 of those that are not ready."""
+        with httpx2.Client(trust_env=False, verify=False, timeout=ANSWER_S) as client:
+            return {name: _size(client, self.members[name]) for name in names}
+
+    def partition(self, *groups: Sequence[str]) -> None:
+        """Let engines reach only their own group, and close HTTP of groups without a quorum."""
+        for (here, there), link in self.engine_links.items():
+            if not any(here in group and there in group for group in groups):
+                self.links.cut([link])
+        if any(len(group) >= len(NAMES) - 1 for group in groups):
+            small = [name for group in groups if len(group) < len(NAMES) - 1 for name in group]
+            self.links.cut([self.http_links[name] for name in small])
+
+    def cut_one_way(self, name: str) -> None:
+        """Hold what the engine of `name` sends; it goes on hearing the others."""
+        for (here, there), link in self.engine_links.items():
+            if here == name:
+                self.links.cut([link], Way.THERE)
+            if there == name:
+                self.links.cut([link], Way.BACK)
+
+    def heal(self) -> None:
+        """Let everything flow again."""
+        self.links.heal([*self.engine_links.values(), *self.http_links.values()])
+
+    def _configure(self, member: Member, settings: Mapping[str, Any]) -> None:
+        registry = {each.id: each for each in self.ledger.registry.members}
+        peers = [
+            f"{registry[each.number].engine_peer.partition('@')[0]}@127.0.0.1:"
+            f"{self._link_port(member, each)}"
+            for each in self.members.values()
+            if each is not member
+        ]
+        values = {
+            "node.member": member.number,
+            "node.name": member.name,
+            "http.port": member.port,
+            "log.access": "public",
+            "engine.driver": "cometbft",
+            "engine.p2p_port": self._engine_port(member),
+            "engine.peers": ",".join(peers),
+            **settings,
+        }
+        (member.folder / NODE_CONFIG_NAME).write_text(encode_config(values), encoding="utf-8")
+
+    def _engine_port(self, member: Member) -> int:
+        return self.base + ENGINE_AT + member.number
+
+    def _link_port(self, here: Member, there: Member) -> int:
+        return self.base + LINKS_AT + len(NAMES) * (here.number - 1) + there.number
+
+
+def _size(client: httpx2.Client, member: Member) -> int:
+    """Return the log size of a node that is ready, else -1."""
+    try:
+        if client.get(f"{member.url}/readyz").status_code != httpx2.codes.OK:
+            return -1
+        shown = _SIZE.search(client.get(f"{member.url}/metrics").text)
+    except httpx2.HTTPError:
+        return -1
+    return int(float(shown[1])) if shown else -1
+
+
+def until(look: Callable[[], bool], what: str, within_s: float) -> float:
+    """Return the seconds until `look` is true."""
+    started = time.monotonic()
+    while not look():
+        assert time.monotonic() - started < within_s, f"{what}: not within {within_s:.0f} s"
+        time.sleep(POLL_S)
+    return time.monotonic() - started
