@@ -60,6 +60,8 @@ class Member:
     environment: dict[str, str] = field(default_factory=dict)
     """What its processes get beside the environment of the tests."""
     process: subprocess.Popen[bytes] | None = None
+    ending: bool = False
+    """It was asked to end already."""
 
     @property
     def client(self) -> Path:
@@ -74,8 +76,12 @@ class Member:
     def start(self) -> None:
         """Start its node; `Network.wait` says when it is ready."""
         assert self.process is None, f"{self.name} runs"
+        self.ending = False
         paths = [*self.environment.get("PYTHONPATH", "").split(os.pathsep)]
-        paths += [str(ROOT), *(str(ROOT / each) for each in ("ledger", "node", "client"))]
+        paths += [
+            str(ROOT),
+            *(str(ROOT / each) for each in ("ledger", "node", "client")),
+        ]
         environment = {
             **os.environ,
             **self.environment,
@@ -109,10 +115,20 @@ class Member:
             return True
         return False
 
-    def stop(self) -> None:
-        """End its node as an operator does."""
-        if self.process is not None:
+    def ended(self) -> bool:
+        """Return whether its node ended by itself, or was not started."""
+        return self.process is None or self.process.poll() is not None
+
+    def terminate(self) -> None:
+        """Ask its node to end."""
+        if self.process is not None and not self.ending:
+            self.ending = True
             self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> None:
+        """End its node as an operator does, and wait for its end."""
+        self.terminate()
+        if self.process is not None:
             code = self.process.wait(STOP_S)
             self.process = None
             assert code == 0, f"{self.name} ended with {code}: {self.tail()}"
@@ -210,10 +226,13 @@ class Network:
                 member.start()
         self.wait()
 
-    def stop(self) -> None:
-        """End all nodes as operators do."""
-        for member in self.members.values():
-            member.stop()
+    def stop(self, names: Iterable[str] = NAMES) -> None:
+        """End nodes as operators do."""
+        members = [self.members[name] for name in names]
+        for each in members:
+            each.terminate()
+        for each in members:
+            each.stop()
 
     def wait(self, names: Iterable[str] = NAMES, size: int = 0, within_s: float = READY_S) -> float:
         """Return the seconds until the nodes `names` are ready and have a log of `size` or more."""
@@ -225,7 +244,8 @@ class Network:
                     if _size(client, self.members[name]) >= max(size, 1):
                         del waiting[name]
                 late = time.monotonic() - started > within_s
-                assert not late, "\n".join(
+                failed = late or any(self.members[name].ended() for name in waiting)
+                assert not failed, "\n".join(
                     f"{name} is not ready:\n{self.members[name].tail()}" for name in waiting
                 )
                 time.sleep(POLL_S if waiting else 0)

@@ -1,0 +1,114 @@
+"""
+Faults injected into four real nodes under load, any number of rounds: what is lost, what forks.
+
+    python -m scripts.soak                                  every fault, 5 rounds
+    python -m scripts.soak --faults kill --rounds 50        one of them
+    python -m scripts.soak --seed N --seeds K --json        for machines
+
+Run it from the root of the repository. Each seed is a network of its own, in a temporary folder
+that is kept if anything is wrong. The exit code is 1 then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+from tests.network.faults import FAULTS
+from tests.network.trial import Row, trial
+
+if TYPE_CHECKING:
+    from tests.network.oracle import Verdict
+
+ROUNDS: Final = 5
+HOLD_S: Final = 5.0
+
+
+def main() -> None:
+    """Run what was asked for and print the table."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    asked.add_argument("--faults", default=",".join(FAULTS), help="by commas; default: all")
+    asked.add_argument("--rounds", type=int, default=ROUNDS, help="of each fault")
+    asked.add_argument("--seed", type=int, default=0, help="the first seed")
+    asked.add_argument("--seeds", type=int, default=1, help="how many")
+    asked.add_argument("--hold", type=float, default=HOLD_S, help="seconds that a fault lasts")
+    asked.add_argument("--json", action="store_true", help="print JSON")
+    given = asked.parse_args()
+    names = given.faults.split(",")
+    unknown = sorted(set(names) - set(FAULTS))
+    if unknown:
+        asked.error(f"no fault {', '.join(unknown)}; there are {', '.join(FAULTS)}")
+    rows: list[Row] = []
+    for seed in range(given.seed, given.seed + given.seeds):
+        for name in names:
+            rows.append(run(name, seed, given.rounds, given.hold))
+            print(_line(rows[-1]), file=sys.stderr, flush=True)
+    if given.json:
+        print(json.dumps([_document(row) for row in rows], indent=2))
+    else:
+        _print_table(rows)
+    sys.exit(1 if any(row.problems for row in rows) else 0)
+
+
+def run(name: str, seed: int, rounds: int, hold_s: float) -> Row:
+    """Return what became of a new network with this fault."""
+    folder = Path(tempfile.mkdtemp(prefix="tradeline-soak-"))
+    row = Row(name, seed)
+    try:
+        with trial(folder / "trial", seed) as running:
+            row = running.run(name, rounds, hold_s)
+            _judged(row, running.finish(folder / "mirror"))
+    except AssertionError as error:
+        row.problems.append(str(error))
+    if row.problems:
+        row.problems.append(f"kept in {folder}")
+    else:
+        shutil.rmtree(folder)
+    return row
+
+
+def _judged(row: Row, verdict: Verdict) -> None:
+    row.acked, row.lost, row.forks = verdict.acked, verdict.lost, verdict.forks
+    row.problems = verdict.problems
+
+
+def _line(row: Row) -> str:
+    said = "; ".join(row.problems) or "well"
+    return f"{row.fault} seed {row.seed}: {row.rounds} rounds, {row.acked} acked, {said}"
+
+
+def _document(row: Row) -> dict[str, object]:
+    return asdict(row) | {"recovery_p50_s": _median(row), "recovery_max_s": _most(row)}
+
+
+def _median(row: Row) -> float | None:
+    return round(statistics.median(row.recovery_s), 2) if row.recovery_s else None
+
+
+def _most(row: Row) -> float | None:
+    return round(max(row.recovery_s), 2) if row.recovery_s else None
+
+
+def _print_table(rows: list[Row]) -> None:
+    table = Table(
+        "fault", "seed", "rounds", "acked", "during", "lost", "forks", "recovery p50", "max", "met"
+    )
+    for row in rows:
+        met = ", ".join(f"{what} {count}" for what, count in sorted(row.notes.items()))
+        figures: list[object] = [row.seed, row.rounds, row.acked, row.during, row.lost, row.forks]
+        figures += [_median(row), _most(row)]
+        table.add_row(row.fault, *map(str, figures), "; ".join(row.problems)[:200] or met)
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()

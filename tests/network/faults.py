@@ -1,0 +1,226 @@
+"""
+Faults of real networks: each is a context that lasts as long as the fault does.
+
+Leaving it takes the cause away and no more: recovering is the nodes' own work.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+from tests.network.members import NAMES, PARTS, PASSPHRASE, Member, Network
+from tests.network.misbehaviour import behave
+
+from tradeline_client.keystore import open_keystore
+from tradeline_client.session import Session
+from tradeline_ledger.request import sign_request
+
+if TYPE_CHECKING:
+    from tests.network.journal import AckJournal
+
+DAY_S: Final = 86_400
+SETTLE_S: Final = 1.0
+"""After which nothing that was on its way before a partition arrives any more."""
+FLOOD_THREADS: Final = 4
+
+
+@dataclass
+class Scene:
+    """Where a fault happens."""
+
+    network: Network
+    journal: AckJournal
+    random: random.Random
+    hold_s: float
+    """How long a fault lasts."""
+    notes: Counter[str] = field(default_factory=Counter)
+    """What was met, for tables."""
+    problems: list[str] = field(default_factory=list)
+    """What must not happen, beside what the oracle finds."""
+    wiped: set[str] = field(default_factory=set)
+    """Members whose node lost its disk."""
+
+    def member(self) -> Member:
+        """Return one member, drawn."""
+        return self.network.members[self.random.choice(NAMES)]
+
+    def hold(self) -> None:
+        """Let the fault last."""
+        time.sleep(self.hold_s)
+
+
+Fault = Callable[[Scene], AbstractContextManager[None]]
+
+
+@contextmanager
+def kill(scene: Scene) -> Iterator[None]:
+    """SIGKILL one process of one node, at a random moment; its supervisor starts it again."""
+    time.sleep(scene.random.uniform(0, scene.hold_s))
+    part = scene.random.choice(PARTS)
+    if scene.member().signal(part, signal.SIGKILL):
+        scene.notes[f"killed {part}"] += 1
+    yield
+
+
+@contextmanager
+def node_down(scene: Scene) -> Iterator[None]:
+    """All processes of one node end at once, as with its machine, and come back."""
+    member = scene.member()
+    member.kill()
+    yield
+    member.start()
+
+
+@contextmanager
+def wipe(scene: Scene) -> Iterator[None]:
+    """One node loses its disk and starts from keys and configuration."""
+    member = scene.member()
+    member.kill()
+    member.wipe()
+    scene.wiped.add(member.name)
+    yield
+    member.start()
+
+
+@contextmanager
+def partition_3_1(scene: Scene) -> Iterator[None]:
+    """One node is cut off from the others and from everyone else."""
+    alone = scene.member().name
+    scene.network.partition([each for each in NAMES if each != alone], [alone])
+    yield
+    scene.network.heal()
+
+
+@contextmanager
+def partition_2_2(scene: Scene) -> Iterator[None]:
+    """Two and two nodes: neither side has a quorum, so nothing may be acknowledged."""
+    names = scene.random.sample(NAMES, len(NAMES))
+    scene.network.partition(names[:2], names[2:])
+    time.sleep(SETTLE_S)
+    sizes = scene.network.sizes()
+    yield
+    grown = {
+        name: size - sizes[name]
+        for name, size in scene.network.sizes().items()
+        if size > sizes[name] >= 0
+    }
+    if grown:
+        scene.problems.append(f"logs grew without a quorum: {grown}")
+    scene.network.heal()
+
+
+@contextmanager
+def one_way_cut(scene: Scene) -> Iterator[None]:
+    """One node hears the others, and nobody hears it."""
+    scene.network.cut_one_way(scene.member().name)
+    yield
+    scene.network.heal()
+
+
+@contextmanager
+def slow_links(scene: Scene) -> Iterator[None]:
+    """Everything between engines takes 50 to 150 ms."""
+    links = list(scene.network.engine_links.values())
+    scene.network.links.delay(links, 50, 150)
+    yield
+    scene.network.links.delay(links, 0, 0)
+
+
+@contextmanager
+def pause(scene: Scene) -> Iterator[None]:
+    """All processes of one node stand still, and go on."""
+    member = scene.member()
+    stopped = [part for part in PARTS if member.signal(part, signal.SIGSTOP)]
+    yield
+    for part in stopped:
+        member.signal(part, signal.SIGCONT)
+
+
+@contextmanager
+def clock_off(scene: Scene) -> Iterator[None]:
+    """The clock of one node is off by days, for its application and HTTP, not for its engine."""
+    member = scene.member()
+    days = scene.random.choice([-400, -3, 3, 400])
+    scene.notes[f"{days:+} days"] += 1
+    _restart(member, **behave("clock", days * DAY_S))
+    yield
+    _restart(member)
+
+
+@contextmanager
+def flood(scene: Scene) -> Iterator[None]:
+    """One member asks one node as fast as it can; the node refuses it, and serves the others."""
+    member, target = scene.member(), scene.member()
+    stopping, seen = threading.Event(), Counter[int]()
+    threads = [
+        threading.Thread(target=_flood, args=(scene.network, member, target, stopping, seen))
+        for _ in range(FLOOD_THREADS)
+    ]
+    for each in threads:
+        each.start()
+    yield
+    stopping.set()
+    for each in threads:
+        each.join()
+    for status, count in seen.items():
+        scene.notes[f"flood answered {status}"] += count
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    "kill": kill,
+    "node-down": node_down,
+    "wipe": wipe,
+    "partition-3-1": partition_3_1,
+    "partition-2-2": partition_2_2,
+    "one-way-cut": one_way_cut,
+    "slow-links": slow_links,
+    "pause": pause,
+    "clock-off": clock_off,
+    "flood": flood,
+}
+"""By the name that `scripts/soak` takes."""
+
+
+def _restart(member: Member, **environment: str) -> None:
+    member.stop()
+    member.environment = environment
+    member.start()
+
+
+def _flood(
+    network: Network,
+    member: Member,
+    target: Member,
+    stopping: threading.Event,
+    seen: Counter[int],
+) -> None:
+    session = Session.open(member.client, PASSPHRASE)
+    session.close()
+    feed = session.folder.profile.request_feed
+    key = open_keystore(session.folder.keys, PASSPHRASE).feed(feed)
+    with httpx2.Client(trust_env=False, verify=False, timeout=5) as client:
+        while not stopping.is_set():
+            headers = sign_request(
+                key,
+                member=member.number,
+                feed=feed,
+                ledger_id=network.ledger.ledger_id,
+                recipient=target.number,
+                method="GET",
+                target="/v1/ledger",
+                body=b"",
+                created_s=int(time.time()),
+                nonce=secrets.token_bytes(16),
+            )
+            with suppress(httpx2.HTTPError):
+                seen[client.get(f"{target.url}/v1/ledger", headers=headers).status_code] += 1

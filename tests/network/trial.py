@@ -1,0 +1,146 @@
+"""Rounds of faults under load, and what came of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.network.faults import FAULTS, Fault, Scene
+from tests.network.journal import AckJournal
+from tests.network.load import Load
+from tests.network.members import NAMES, PASSPHRASE, Network, until
+from tests.network.oracle import Verdict, Watch, audited, judge
+
+from tradeline_client.client import Client
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECOVERED_S: Final = 90.0
+"""Within which everything is as before a fault, without anybody doing anything."""
+BEGUN_S: Final = 60.0
+SETTINGS: Final = {"http.requests_per_second": 100, "http.requests_burst": 200}
+"""So little that a flood of this machine exceeds it."""
+
+
+@dataclass
+class Row:
+    """A line of the table."""
+
+    fault: str
+    seed: int
+    rounds: int = 0
+    acked: int = 0
+    during: int = 0
+    """Of these, while a fault lasted."""
+    lost: int = 0
+    forks: int = 0
+    recovery_s: list[float] = field(default_factory=list)
+    """From the end of each fault until all nodes are level and an entry is acknowledged."""
+    notes: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Trial:
+    """A network under load; made by `trial`."""
+
+    network: Network
+    journal: AckJournal
+    load: Load
+    watch: Watch
+    seed: int
+    honest: Sequence[str]
+    rows: list[Row] = field(default_factory=list)
+    wiped: set[str] = field(default_factory=set)
+
+    def run(self, name: str, rounds: int, hold_s: float) -> Row:
+        """Inject a fault `rounds` times, one after the other, and return what came of it."""
+        row = Row(name, self.seed)
+        self.rows.append(row)
+        scene = Scene(
+            self.network,
+            self.journal,
+            random.Random(f"{self.seed} {name}"),
+            hold_s,
+            wiped=self.wiped,
+        )
+        before = len(self.journal.entries)
+        for _ in range(rounds):
+            row.recovery_s.append(self.once(FAULTS[name], scene))
+            row.rounds += 1
+        row.acked = len(self.journal.entries) - before
+        row.notes, row.problems = scene.notes, scene.problems
+        return row
+
+    def once(self, fault: Fault, scene: Scene) -> float:
+        """Inject a fault once and return the seconds until all is well again."""
+        with fault(scene):
+            before = len(self.journal.entries)
+            scene.hold()
+            self.rows[-1].during += len(self.journal.entries) - before
+        started, acked = time.monotonic(), len(self.journal.entries)
+        size = max([1, *self.watch.sizes.values()])
+        self.network.wait(self.honest, size, RECOVERED_S)
+        until(lambda: len(self.journal.entries) > acked, "an acknowledgement", RECOVERED_S)
+        return time.monotonic() - started
+
+    def finish(self, target: Path) -> Verdict:
+        """End the load, level the nodes, audit each honest one, stop all, and judge."""
+        self.load.stop()
+        verdict = Verdict()
+        size = max(acked.index for acked in self.journal.entries) + 1
+        self.network.wait(self.honest, size, RECOVERED_S)
+        with Client.open(self.network.members[self.honest[0]].client, PASSPHRASE) as client:
+            for name in self.honest[:1]:
+                audited(verdict, client, target / name, self.network.members[name].number)
+        self.network.stop(self.honest)
+        folders = {name: self.network.members[name].folder for name in self.honest}
+        judged = judge(
+            self.network.ledger,
+            folders,
+            self.journal.entries,
+            self.watch.roots,
+            wiped=len(self.wiped),
+        )
+        judged.problems[:0] = verdict.problems
+        for row in self.rows:
+            judged.problems += [f"{row.fault}: {each}" for each in row.problems]
+        if self.load.unsettled:
+            judged.problem(f"{self.load.unsettled} statements are not settled at the end")
+        return judged
+
+
+@contextmanager
+def trial(
+    folder: Path,
+    seed: int,
+    *,
+    misbehaving: dict[str, dict[str, str]] | None = None,
+    loaded: Sequence[str] = NAMES,
+    settings: dict[str, Any] | None = None,
+) -> Iterator[Trial]:
+    """
+    Found a network in `folder`, start it and load it.
+
+    `misbehaving` are environments of nodes that are not honest, by name.
+    """
+    network = Network(folder, seed, {**SETTINGS, **(settings or {})})
+    for name, environment in (misbehaving or {}).items():
+        network.members[name].environment = environment
+    honest = [name for name in NAMES if name not in (misbehaving or {})]
+    with ExitStack() as opened:
+        journal = opened.enter_context(AckJournal(folder / "acknowledged"))
+        opened.enter_context(network)
+        network.start()
+        urls = {name: network.urls[name] for name in honest}
+        watch = opened.enter_context(Watch(urls, network.ledger))
+        clients = [network.members[name].client for name in loaded]
+        load = opened.enter_context(Load(clients, PASSPHRASE, journal))
+        until(lambda: bool(journal.entries), "a first acknowledgement", BEGUN_S)
+        yield Trial(network, journal, load, watch, seed, honest)
