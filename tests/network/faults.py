@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -152,9 +152,10 @@ def clock_off(scene: Scene) -> Iterator[None]:
     member = scene.member()
     days = scene.random.choice([-400, -3, 3, 400])
     scene.notes[f"{days:+} days"] += 1
-    _restart(member, **behave("clock", days * DAY_S))
+    _restart(member, behave("clock", days * DAY_S))
+    scene.network.wait([member.name])
     yield
-    _restart(member)
+    _restart(member, {})
 
 
 @contextmanager
@@ -191,9 +192,9 @@ FAULTS: Final[dict[str, Fault]] = {
 """By the name that `scripts/soak` takes."""
 
 
-def _restart(member: Member, **environment: str) -> None:
+def _restart(member: Member, environment: Mapping[str, str]) -> None:
     member.stop()
-    member.environment = environment
+    member.environment = dict(environment)
     member.start()
 
 
