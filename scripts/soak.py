@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
-from tests.network.faults import FAULTS
-from tests.network.trial import Row, trial
+from tests.network.trial import ALL, Row, trial_of
 
 if TYPE_CHECKING:
     from tests.network.oracle import Verdict
@@ -36,7 +35,7 @@ HOLD_S: Final = 5.0
 def main() -> None:
     """Run what was asked for and print the table."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    asked.add_argument("--faults", default=",".join(FAULTS), help="by commas; default: all")
+    asked.add_argument("--faults", default=",".join(ALL), help="by commas; default: all")
     asked.add_argument("--rounds", type=int, default=ROUNDS, help="of each fault")
     asked.add_argument("--seed", type=int, default=0, help="the first seed")
     asked.add_argument("--seeds", type=int, default=1, help="how many")
@@ -44,9 +43,9 @@ def main() -> None:
     asked.add_argument("--json", action="store_true", help="print JSON")
     given = asked.parse_args()
     names = given.faults.split(",")
-    unknown = sorted(set(names) - set(FAULTS))
+    unknown = sorted(set(names) - set(ALL))
     if unknown:
-        asked.error(f"no fault {', '.join(unknown)}; there are {', '.join(FAULTS)}")
+        asked.error(f"no fault {', '.join(unknown)}; there are {', '.join(ALL)}")
     rows: list[Row] = []
     for seed in range(given.seed, given.seed + given.seeds):
         for name in names:
@@ -64,7 +63,7 @@ def run(name: str, seed: int, rounds: int, hold_s: float) -> Row:
     folder = Path(tempfile.mkdtemp(prefix="tradeline-soak-"))
     row = Row(name, seed)
     try:
-        with trial(folder / "trial", seed) as running:
+        with trial_of(folder / "trial", seed, name) as running:
             row = running.run(name, rounds, hold_s)
             _judged(row, running.finish(folder / "mirror"))
     except AssertionError as error:

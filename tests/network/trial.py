@@ -6,10 +6,11 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
 from tests.network.faults import FAULTS, Fault, Scene
 from tests.network.journal import AckJournal
 from tests.network.load import Load
@@ -21,6 +22,7 @@ from tradeline_client.client import Client
 if TYPE_CHECKING:
     from pathlib import Path
 
+ALL: Final = FAULTS | BYZANTINE
 RECOVERED_S: Final = 90.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 60.0
@@ -72,7 +74,7 @@ class Trial:
         )
         before = len(self.journal.entries)
         for _ in range(rounds):
-            row.recovery_s.append(self.once(FAULTS[name], scene))
+            row.recovery_s.append(self.once(ALL[name], scene))
             row.rounds += 1
         row.acked = len(self.journal.entries) - before
         row.notes, row.problems = scene.notes, scene.problems
@@ -116,24 +118,24 @@ class Trial:
         return judged
 
 
+def trial_of(folder: Path, seed: int, fault: str) -> AbstractContextManager[Trial]:
+    """Return a trial in which `fault` can happen."""
+    if fault in BYZANTINE:
+        return trial(folder, seed, villain=VILLAIN, loaded=[CONTRIBUTOR])
+    return trial(folder, seed)
+
+
 @contextmanager
 def trial(
     folder: Path,
     seed: int,
     *,
-    misbehaving: dict[str, dict[str, str]] | None = None,
+    villain: str | None = None,
     loaded: Sequence[str] = NAMES,
-    settings: dict[str, Any] | None = None,
 ) -> Iterator[Trial]:
-    """
-    Found a network in `folder`, start it and load it.
-
-    `misbehaving` are environments of nodes that are not honest, by name.
-    """
-    network = Network(folder, seed, {**SETTINGS, **(settings or {})})
-    for name, environment in (misbehaving or {}).items():
-        network.members[name].environment = environment
-    honest = [name for name in NAMES if name not in (misbehaving or {})]
+    """Found a network in `folder`, start it and let `loaded` submit; `villain` may misbehave."""
+    network = Network(folder, seed, SETTINGS)
+    honest = [name for name in NAMES if name != villain]
     with ExitStack() as opened:
         journal = opened.enter_context(AckJournal(folder / "acknowledged"))
         opened.enter_context(network)
