@@ -36,19 +36,26 @@ TWIN_WITHIN_S: Final = 60.0
 _REPORTED: Final = "reports misbehavior"
 
 
-def misbehaving(name: str, *, reading: bool = False) -> Fault:
-    """Return the fault that the villain behaves so; with `reading`, a report is read meanwhile."""
+def misbehaving(*names: str, reading: bool = False, halts: bool = False) -> Fault:
+    """
+    Return the fault that the villain behaves so.
+
+    With `reading`, a report is read meanwhile; with `halts`, the villain can't go on so.
+    """
 
     @contextmanager
     def fault(scene: Scene) -> Iterator[None]:
         villain = scene.network.members[VILLAIN]
         villain.stop()
-        villain.environment = dict(behave(name))
+        villain.environment = dict(behave(*names))
         villain.start()
         if reading:
             scene.network.wait([VILLAIN])
             read_report(scene)
         yield
+        sizes = scene.network.sizes()
+        if halts and sizes[VILLAIN] >= max(sizes[name] for name in HONEST):
+            scene.problems.append(f"the villain goes on as if nothing were: {sizes}")
         _reform(villain)
         scene.network.wait([VILLAIN])
 
@@ -120,7 +127,7 @@ def twins(scene: Scene) -> Iterator[None]:
 BYZANTINE: Final[dict[str, Fault]] = {
     "garbage-proposals": misbehaving("garbage-proposals"),
     "accepts-anything": misbehaving("accepts-anything"),
-    "random-app-hash": misbehaving("random-app-hash"),
+    "random-app-hash": misbehaving("random-app-hash", halts=True),
     "refuses-releases": misbehaving("refuses-releases", reading=True),
     "wrong-shares": misbehaving("wrong-shares", reading=True),
     "wrong-history": misbehaving("wrong-history", reading=True),

@@ -22,16 +22,19 @@ from tests.network.members import NAMES, PARTS, PASSPHRASE, Member, Network
 from tests.network.misbehaviour import behave
 
 from tradeline_client.keystore import open_keystore
-from tradeline_client.session import Session
+from tradeline_client.profile import open_folder
 from tradeline_ledger.request import sign_request
 
 if TYPE_CHECKING:
     from tests.network.journal import AckJournal
 
+    from tradeline_ledger.signing import SigningKey
+
 DAY_S: Final = 86_400
 SETTLE_S: Final = 1.0
 """After which nothing that was on its way before a partition arrives any more."""
-FLOOD_THREADS: Final = 4
+FLOOD_THREADS: Final = 8
+FLOOD_PATH: Final = "/v1/ledger"
 
 
 @dataclass
@@ -152,7 +155,7 @@ def clock_off(scene: Scene) -> Iterator[None]:
     member = scene.member()
     days = scene.random.choice([-400, -3, 3, 400])
     scene.notes[f"{days:+} days"] += 1
-    _restart(member, behave("clock", days * DAY_S))
+    _restart(member, behave("clock", argument=days * DAY_S))
     scene.network.wait([member.name])
     yield
     _restart(member, {})
@@ -162,10 +165,17 @@ def clock_off(scene: Scene) -> Iterator[None]:
 def flood(scene: Scene) -> Iterator[None]:
     """One member asks one node as fast as it can; the node refuses it, and serves the others."""
     member, target = scene.member(), scene.member()
+    folder = open_folder(member.client)
+    asked = _Asked(
+        open_keystore(folder.keys, PASSPHRASE).feed(folder.profile.request_feed),
+        folder.profile.request_feed,
+        member,
+        target,
+        scene.network.ledger.ledger_id,
+    )
     stopping, seen = threading.Event(), Counter[int]()
     threads = [
-        threading.Thread(target=_flood, args=(scene.network, member, target, stopping, seen))
-        for _ in range(FLOOD_THREADS)
+        threading.Thread(target=asked.ask, args=(stopping, seen)) for _ in range(FLOOD_THREADS)
     ]
     for each in threads:
         each.start()
@@ -175,6 +185,8 @@ def flood(scene: Scene) -> Iterator[None]:
         each.join()
     for status, count in seen.items():
         scene.notes[f"flood answered {status}"] += count
+    if not seen[httpx2.codes.TOO_MANY_REQUESTS]:
+        scene.problems.append(f"a flood was not refused: {dict(seen)}")
 
 
 FAULTS: Final[dict[str, Fault]] = {
@@ -198,30 +210,32 @@ def _restart(member: Member, environment: Mapping[str, str]) -> None:
     member.start()
 
 
-def _flood(
-    network: Network,
-    member: Member,
-    target: Member,
-    stopping: threading.Event,
-    seen: Counter[int],
-) -> None:
-    session = Session.open(member.client, PASSPHRASE)
-    session.close()
-    feed = session.folder.profile.request_feed
-    key = open_keystore(session.folder.keys, PASSPHRASE).feed(feed)
-    with httpx2.Client(trust_env=False, verify=False, timeout=5) as client:
-        while not stopping.is_set():
-            headers = sign_request(
-                key,
-                member=member.number,
-                feed=feed,
-                ledger_id=network.ledger.ledger_id,
-                recipient=target.number,
-                method="GET",
-                target="/v1/ledger",
-                body=b"",
-                created_s=int(time.time()),
-                nonce=secrets.token_bytes(16),
-            )
-            with suppress(httpx2.HTTPError):
-                seen[client.get(f"{target.url}/v1/ledger", headers=headers).status_code] += 1
+@dataclass
+class _Asked:
+    """A request that one member signs again and again."""
+
+    key: SigningKey
+    feed: int
+    member: Member
+    target: Member
+    ledger_id: bytes
+
+    def ask(self, stopping: threading.Event, seen: Counter[int]) -> None:
+        """Ask until `stopping`, and count the answers by their status."""
+        with httpx2.Client(trust_env=False, verify=False, timeout=5) as client:
+            while not stopping.is_set():
+                headers = sign_request(
+                    self.key,
+                    member=self.member.number,
+                    feed=self.feed,
+                    ledger_id=self.ledger_id,
+                    recipient=self.target.number,
+                    method="GET",
+                    target=FLOOD_PATH,
+                    body=b"",
+                    created_s=int(time.time()),
+                    nonce=secrets.token_bytes(16),
+                )
+                with suppress(httpx2.HTTPError):
+                    answer = client.get(self.target.url + FLOOD_PATH, headers=headers)
+                    seen[answer.status_code] += 1

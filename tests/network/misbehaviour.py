@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 SITE: Final = Path(__file__).parent / "site"
 
 
-def behave(name: str, argument: object = "") -> Mapping[str, str]:
-    """Return the environment of a node that misbehaves so."""
-    assert name in MISBEHAVIOUR, name
-    return {"TL_MISBEHAVE": f"{name}:{argument}", "PYTHONPATH": str(SITE)}
+def behave(*names: str, argument: object = "") -> Mapping[str, str]:
+    """Return the environment of a node that misbehaves in these ways."""
+    assert set(names) <= set(MISBEHAVIOUR), names
+    told = ",".join(f"{name}:{argument}" for name in names)
+    return {"TL_MISBEHAVE": told, "PYTHONPATH": str(SITE)}
 
 
 def _clock(argument: str) -> None:

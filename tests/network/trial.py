@@ -26,7 +26,7 @@ ALL: Final = FAULTS | BYZANTINE
 RECOVERED_S: Final = 90.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 60.0
-SETTINGS: Final = {"http.requests_per_second": 100, "http.requests_burst": 200}
+SETTINGS: Final = {"http.requests_per_second": 50, "http.requests_burst": 100}
 """So little that a flood of this machine exceeds it."""
 
 
@@ -62,22 +62,21 @@ class Trial:
     wiped: set[str] = field(default_factory=set)
 
     def run(self, name: str, rounds: int, hold_s: float) -> Row:
+        """Inject a fault of `ALL`; see `inject`."""
+        return self.inject(name, ALL[name], hold_s, rounds)
+
+    def inject(self, name: str, fault: Fault, hold_s: float, rounds: int = 1) -> Row:
         """Inject a fault `rounds` times, one after the other, and return what came of it."""
         row = Row(name, self.seed)
         self.rows.append(row)
-        scene = Scene(
-            self.network,
-            self.journal,
-            random.Random(f"{self.seed} {name}"),
-            hold_s,
-            wiped=self.wiped,
-        )
+        drawn = random.Random(f"{self.seed} {name}")
+        scene = Scene(self.network, self.journal, drawn, hold_s, wiped=self.wiped)
+        row.notes, row.problems = scene.notes, scene.problems
         before = len(self.journal.entries)
         for _ in range(rounds):
-            row.recovery_s.append(self.once(ALL[name], scene))
+            row.recovery_s.append(self.once(fault, scene))
             row.rounds += 1
         row.acked = len(self.journal.entries) - before
-        row.notes, row.problems = scene.notes, scene.problems
         return row
 
     def once(self, fault: Fault, scene: Scene) -> float:
