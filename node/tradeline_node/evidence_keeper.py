@@ -8,6 +8,7 @@ as soon as the node has that. What can't be proven yet is tried again in the nex
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.checkpoint import decode_checkpoint
@@ -19,12 +20,13 @@ from tradeline_ledger.evidence_file import EvidenceType
 from tradeline_ledger.fork import encode_equivocation, encode_fork
 from tradeline_ledger.note import KeyType, VerifierKey, decode_note
 from tradeline_ledger.trust import STEP, STEPS_MAX, TrustedLog
+from tradeline_node.errors import EngineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tradeline_ledger.registry import Registry
-    from tradeline_ledger.vote import Ballot, BlockVote
+    from tradeline_node.engine.reported_votes import DuplicateVotes
     from tradeline_node.evidence_store import EvidenceStore
     from tradeline_node.logs import Log
     from tradeline_node.metrics import Metrics
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from tradeline_node.published import PublishedStore
     from tradeline_node.service import Node
     from tradeline_node.store import LedgerStore
+
+VOTES_MAX: Final = 100
+"""Reports that wait for the registry step of a young key."""
 
 _SIGNED: Final[Codec[SignedStatement]] = Codec(SignedStatement, "signed statement", 512)
 
@@ -58,12 +63,20 @@ class EvidenceKeeper:
         publisher: Publisher,
         *,
         conflicts: Callable[[], list[Evidence]],
+        reported: Callable[[], list[DuplicateVotes]],
         metrics: Metrics,
         log: Log,
     ) -> None:
-        """Write to `files`; `conflicts` returns the outbox's pairs of statements."""
+        """
+        Write to `files`.
+
+        `conflicts` returns the outbox's pairs of statements, `reported` the votes that the engine
+        has reported since it was asked last.
+        """
         self._files, self._store, self._published = files, store, published
         self._publisher, self._conflicts = publisher, conflicts
+        self._reported: Callable[[], list[DuplicateVotes]] = reported
+        self._votes: deque[DuplicateVotes] = deque(maxlen=VOTES_MAX)
         self._metrics, self._log = metrics, log
         self._trust = TrustedLog.start(store.ledger)
 
@@ -80,6 +93,12 @@ class EvidenceKeeper:
                 self._keep_statements(pair, subject)
         for row in self._published.evidence():
             self.keep_fork(row.peer, row.note)
+        try:
+            self._votes.extend(self._reported())
+        except EngineError as error:
+            self._log.debug("the engine can't be asked for votes", reason=str(error))
+        for _ in range(len(self._votes)):
+            self._keep_votes(self._votes.popleft())
 
     def keep_fork(self, peer: int, note: bytes) -> None:
         """
@@ -136,21 +155,6 @@ class EvidenceKeeper:
         origin = decode_checkpoint(decode_note(larger).text).origin
         self._keep(EvidenceType.FORK, 0, subject, fork, f"the witnessed log {origin} was forked")
 
-    def keep_votes(self, member: int, ballot: Ballot, votes: tuple[BlockVote, BlockVote]) -> None:
-        """
-        Keep two votes of the validator `member` on one ballot.
-
-        Raises:
-            LedgerError: they convict nobody.
-            StoreError: the disk is full.
-        """
-        subject = encode((ballot.type, ballot.height, ballot.round))
-        if not self._files.wants(EvidenceType.VOTES, member, subject):
-            return
-        data = encode_votes(self._trusted(), member, ballot, votes)
-        detail = f"member {member} voted twice at the engine's height {ballot.height}"
-        self._keep(EvidenceType.VOTES, member, subject, data, detail)
-
     def own_note(self) -> bytes | None:
         """Return this node's newest checkpoint, with a quorum's lines if it has such a one."""
         newest = self._publisher.newest
@@ -169,6 +173,20 @@ class EvidenceKeeper:
             return
         detail = f"member {pair.member} signed two statements at {pair.seq} of feed {pair.feed}"
         self._keep(EvidenceType.STATEMENTS, pair.member, subject, data, detail)
+
+    def _keep_votes(self, found: DuplicateVotes) -> None:
+        ballot = found.ballot
+        subject = encode((ballot.type, ballot.height, ballot.round))
+        if not self._files.wants(EvidenceType.VOTES, found.member, subject):
+            return
+        try:
+            data = encode_votes(self._trusted(), found.member, ballot, found.votes)
+        except LedgerError as error:
+            self._log.debug("no evidence yet", kind="votes", reason=str(error))
+            self._votes.append(found)
+            return
+        detail = f"member {found.member} voted twice at the engine's height {ballot.height}"
+        self._keep(EvidenceType.VOTES, found.member, subject, data, detail)
 
     def _trusted(self) -> TrustedLog:
         """Return the registry with the steps that lead to it, as far as they are proven."""
@@ -196,6 +214,7 @@ def make_keeper(node: Node) -> EvidenceKeeper:
         node.published,
         node.publisher,
         conflicts=node.outbox.evidence,
+        reported=node.reported_votes,
         metrics=node.metrics,
         log=node.log,
     )

@@ -51,12 +51,15 @@ from tradeline_node.store import LedgerStore
 from tradeline_node.sweep import Sweeper
 from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
 from tradeline_node.tag_keys import TagKeys
-from tradeline_node.witness import WitnessService, open_witness
+from tradeline_node.witness import WitnessService, WitnessStore, make_witness
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tradeline_node.committed import Committed
     from tradeline_node.config import Config
     from tradeline_node.engine import OrderingEngine
+    from tradeline_node.engine.reported_votes import DuplicateVotes
     from tradeline_node.entry_memory import EntryMemory
 
 MEBIBYTE: Final = 1 << 20
@@ -78,7 +81,7 @@ class _Stores:
     custody: CustodyStore
     published: PublishedStore
     evidence: EvidenceStore
-    witness: WitnessService
+    witnessed: WitnessStore
 
 
 class Node:
@@ -92,7 +95,7 @@ class Node:
         self.member = keys.member
         self.store, self.custody = stores.ledger, stores.custody
         self.tag_keys, self.published = tag_keys, stores.published
-        self.evidence, self.witness = stores.evidence, stores.witness
+        self.evidence, self.witnessed = stores.evidence, stores.witnessed
         self.metrics = Metrics()
         self.log: Log = node_log(config.node.name)
         self.clock_s = time.time
@@ -120,6 +123,9 @@ class Node:
         self.housekeeping: Housekeeping
         self.publisher: Publisher
         self.keeper: EvidenceKeeper
+        self.witness: WitnessService
+        self.reported_votes: Callable[[], list[DuplicateVotes]] = list
+        """Returns votes that the engine has reported since it was asked last."""
         self.watch: CheckpointWatch
         self.outside: OutsideWitnesses
         self.late: LateFetch
@@ -171,11 +177,6 @@ class Node:
     def _open_custody(
         cls, config: Config, ledger: Ledger, keys: Keystore, store: LedgerStore
     ) -> Node:
-        node: Node
-
-        def keep_fork(smaller: bytes, larger: bytes, fork: bytes) -> None:
-            node.keeper.keep_outside_fork(smaller, larger, fork)
-
         folder = config.path(config.storage.custody)
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         hpke = keys.hpke_keys
@@ -192,9 +193,9 @@ class Node:
             evidence = EvidenceStore(config.path(config.storage.evidence))
             published = PublishedStore(config.path(config.storage.published))
             opened.callback(published.close)
-            witness = open_witness(config, keys, ledger.origin, keep_fork)
+            witnessed = WitnessStore(config.path(config.storage.witnessed))
             opened.pop_all()
-        stores = _Stores(store, custody, published, evidence, witness)
+        stores = _Stores(store, custody, published, evidence, witnessed)
         node = cls(config, ledger, keys, stores, tag_keys)
         receipts = Receipts(store, keys.member, keys.node, node.clock_ms)
         deposits = OwnDeposits(ledger.ledger_id, keys.member, hpke)
@@ -289,6 +290,7 @@ class Node:
             clock_s=self.clock_s,
         )
         self.keeper = make_keeper(self)
+        self.witness = make_witness(self)
         self.watch, self.outside = make_watch(self, self._peers), make_outside(self)
         # Blocks may come already, in another thread: they are told once there is who listens.
         self._loop = asyncio.get_running_loop()
@@ -321,7 +323,7 @@ class Node:
             self._released.close()
             self.backlog.close()
         self.published.close()
-        self.witness.close()
+        self.witnessed.close()
         self.custody.close()
         self.store.close()
 

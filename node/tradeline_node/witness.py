@@ -49,8 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tradeline_ledger.signing import SigningKey
-    from tradeline_node.config import Config
-    from tradeline_node.keystore import Keystore
+    from tradeline_node.service import Node
 
 LOGS_MAX: Final = 1000
 POLICY_SUFFIX: Final = ".policy"
@@ -190,10 +189,6 @@ class WitnessService:
         witnessed = None if origin is None else self._store.newest(origin)
         return None if witnessed is None else witnessed.note
 
-    def close(self) -> None:
-        """Close the file of what was cosigned."""
-        self._store.close()
-
     def add(self, body: bytes) -> str:
         """
         Return the line of the cosignature that a request asks for; it is on the disk by then.
@@ -262,27 +257,28 @@ class WitnessService:
         self._on_fork(old.note, larger, evidence)
 
 
-def open_witness(
-    config: Config,
-    keys: Keystore,
-    origin: str,
-    on_fork: Callable[[bytes, bytes, bytes], None],
-) -> WitnessService:
+def make_witness(node: Node) -> WitnessService:
     """
-    Return the witness that a node is by its configuration; `origin` is that of its own log.
+    Return the witness that a node, which keeps evidence, is by its configuration.
 
     Raises:
         ConfigError: a policy can't be used, or the key name.
-        StoreError: the file of what was cosigned can't be opened.
     """
-    settings = config.witness
-    policies = read_policies(config.path(settings.logs)) if settings.logs else {}
+    settings = node.config.witness
+    policies = read_policies(node.config.path(settings.logs)) if settings.logs else {}
+    own = cosigner_name(node.ledger.origin, node.member)
     try:
-        name = check_key_name(settings.name or f"{cosigner_name(origin, keys.member)}/witness")
+        name = check_key_name(settings.name or f"{own}/witness")
     except MalformedError as error:
-        raise ConfigError(f"{config.folder}: witness.name can't be used: {error}") from error
-    store = WitnessStore(config.path(config.storage.witnessed))
-    return WitnessService(store, policies, name=name, key=keys.witness, on_fork=on_fork)
+        raise ConfigError(f"{node.config.folder}: witness.name can't be used: {error}") from error
+    return WitnessService(
+        node.witnessed,
+        policies,
+        name=name,
+        key=node.keys.witness,
+        on_fork=node.keeper.keep_outside_fork,
+        clock_s=node.clock_s,
+    )
 
 
 def read_policies(folder: Path) -> dict[str, Policy]:

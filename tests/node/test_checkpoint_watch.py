@@ -110,6 +110,7 @@ class Bench:
             self.published,
             node.publisher,
             conflicts=list,
+            reported=list,
             metrics=self.metrics,
             log=node.log,
         )

@@ -146,7 +146,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path / "witnessed.sqlite")
     yield made
-    made.service.close()
+    made.store.close()
 
 
 TREE = Tree([seed("leaf", index) for index in range(12)])
@@ -275,7 +275,7 @@ def test_bad_proof_and_forged_checkpoint_make_no_evidence(bench: Bench) -> None:
 
 def test_what_was_cosigned_holds_after_a_restart(bench: Bench) -> None:
     bench.add(request(0, 5))
-    bench.service.close()
+    bench.store.close()
     bench.open()
     assert bench.refusal(request(0, 5, OTHER)) == 5
     bench.add(request(5, 8))

@@ -113,6 +113,36 @@ class CometBftRpc:
         """
         return sorted(each["node_info"]["id"] for each in self._result("net_info", {})["peers"])
 
+    def evidence_hashes(self, first: int, last: int) -> dict[int, str]:
+        """
+        Return by height what the headers of blocks say of reports in them, 20 heights at most.
+
+        Blocks that the engine has no more are left out.
+
+        Raises:
+            EngineError: it does not answer, or not as it should.
+        """
+        result = self._result("blockchain", {"minHeight": str(first), "maxHeight": str(last)})
+        try:
+            headers = [each["header"] for each in result["block_metas"]]
+            return {int(each["height"]): str(each["evidence_hash"]) for each in headers}
+        except (KeyError, TypeError, ValueError) as malformed:
+            raise EngineError(f"the engine answers without {malformed}") from malformed
+
+    def block_evidence(self, height: int) -> list[dict[str, Any]]:
+        """
+        Return the reports of misbehavior in a block, as the engine writes them in JSON.
+
+        Raises:
+            EngineError: it does not answer, or not as it should.
+        """
+        result = self._result("block", {"height": str(height)})
+        try:
+            reports = result["block"]["evidence"]["evidence"]
+            return [each for each in reports or () if isinstance(each, dict)]
+        except (KeyError, TypeError) as malformed:
+            raise EngineError(f"the engine answers without {malformed}") from malformed
+
     def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         answer = self._ask(method, params)
         if not isinstance(answer.get("result"), dict):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tradeline_node.engine.cometbft import CometBftEngine
 from tradeline_node.engine.cometbft_rpc import CometBftRpc
+from tradeline_node.engine.reported_votes import ReportedVotes
 from tradeline_node.followed_store import FollowedStore
 from tradeline_node.processes.commits import CommitFollower
 from tradeline_node.processes.orders import (
@@ -46,7 +47,9 @@ async def serve(
         node = Node.open(config, orders.passphrase, orders.socket(SECONDARY_FOLDER))
         opened.callback(node.close)
         assert isinstance(node.store, FollowedStore), "opened to follow"
-        engine = CometBftEngine(node.store, CometBftRpc(orders.socket(RPC_SOCKET)))
+        rpc = CometBftRpc(orders.socket(RPC_SOCKET))
+        engine = CometBftEngine(node.store, rpc)
+        node.reported_votes = ReportedVotes(rpc, node.store, node.log).find
         node.attach(engine)
         engine.start()
         opened.callback(engine.stop)
