@@ -39,23 +39,16 @@ def catch_up_node(
         NodeError: it can't be opened, since it runs or is damaged; or see `CatchUp.run`.
     """
     keys = open_keystore(config.path(config.node.keys), passphrase)
-    ledger = read_genesis(config.path(config.node.genesis))
-    store = LedgerStore.open(config.path(config.storage.ledger), ledger)
-    with contextlib.closing(store):
-        application = Application(store)
-        return asyncio.run(_run(config, keys, application, named=named, progress=progress))
+    return _run(config, keys, named=named, progress=progress)
 
 
 def catch_up_before_engine(
-    config: Config,
-    keys: Keystore,
-    application: Application,
-    log: Log,
-    *,
-    named: Sequence[Address] = (),
+    config: Config, keys: Keystore, log: Log, *, named: Sequence[Address] = ()
 ) -> CaughtUp | None:
     """
-    Do the same for a node that is about to start its engine, in a thread without an event loop.
+    Do the same for a node that is about to start, before anything else opens its ledger store.
+
+    Blocks, in a thread without an event loop.
 
     Returns None if nobody could be asked, which is how a whole network starts: what is missing
     then comes with the engine's own blocks.
@@ -65,7 +58,7 @@ def catch_up_before_engine(
         StoreError: it can't be written.
     """
     try:
-        done = asyncio.run(_run(config, keys, application, named=named))
+        done = _run(config, keys, named=named)
     except PeerError as error:
         log.warning("the log could not be compared with the others'", reason=str(error))
         return None
@@ -83,21 +76,26 @@ def to_json(done: CaughtUp) -> dict[str, Any]:
     return {**asdict(done), "cosigners": list(done.cosigners), "faults": faults}
 
 
-async def _run(
+def _run(
     config: Config,
     keys: Keystore,
-    application: Application,
     *,
     named: Sequence[Address] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> CaughtUp:
-    client = PeerClient(
-        keys.node,
-        keys.member,
-        application.store.ledger.ledger_id,
-        config.publish.peer_timeout_ms,
-    )
-    try:
-        return await CatchUp(application, client, keys.member, named=named, progress=progress).run()
-    finally:
-        await client.close()
+    ledger = read_genesis(config.path(config.node.genesis))
+    store = LedgerStore.open(config.path(config.storage.ledger), ledger)
+    timeout_ms = config.publish.peer_timeout_ms
+
+    async def run() -> CaughtUp:
+        client = PeerClient(keys.node, keys.member, ledger.ledger_id, timeout_ms)
+        try:
+            application = Application(store)
+            return await CatchUp(
+                application, client, keys.member, named=named, progress=progress
+            ).run()
+        finally:
+            await client.close()
+
+    with contextlib.closing(store):
+        return asyncio.run(run())

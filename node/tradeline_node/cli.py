@@ -16,6 +16,7 @@ from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import ConfigError, NodeError
 from tradeline_node.genesis_cli import genesis
 from tradeline_node.plumbing import plumbing
+from tradeline_node.recovery_cli import backup, catch_up, recover, restore
 from tradeline_node.testnet_run_cli import testnet
 
 ERRORS: Final = (NodeError,)
@@ -46,6 +47,10 @@ app.add_typer(testnet)
 app.add_typer(genesis)
 node.add_typer(config_app)
 node.command("init")(init)
+node.command("catch-up")(catch_up)
+node.command("recover")(recover)
+node.command("backup")(backup)
+node.command("restore")(restore)
 
 Folder = Annotated[
     Path, typer.Argument(help="A member folder, or the folder above several.", metavar="DIR")
@@ -145,30 +150,6 @@ def doctor(
         raise typer.Exit(1)
 
 
-@node.command("catch-up")
-def catch_up(
-    folder: MemberFolder, passphrase_file: PassphraseFile = None, as_json: Json = False
-) -> None:
-    """Fetch the log that a stopped node lacks from the others, check it and replay it."""
-    from tradeline_node.catch_up_command import catch_up_node, to_json  # noqa: PLC0415
-    from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
-
-    config = load_config(folder, os.environ)
-    passphrase = read_passphrase(_passphrase_path(passphrase_file, config), "the keystore")
-    done = catch_up_node(config, passphrase, progress=_show_leaves)
-    if as_json:
-        _print_json(to_json(done))
-        return
-    _end_progress()
-    for each in done.faults:
-        typer.echo(f"member {each.member} serves what does not verify: {each.detail}", err=True)
-    cosigners = ", ".join(str(each) for each in done.cosigners)
-    typer.echo(
-        f"{config.node.name}: {done.leaves} leaves replayed, {done.events} events, in "
-        f"{done.seconds:.1f} s; the log has {done.size}, cosigned by members {cosigners}"
-    )
-
-
 @node.command("sweep")
 def sweep(folder: Folder, passphrase_file: PassphraseFile = None, as_json: Json = False) -> None:
     """Erase now what is to be gone, on every node of a folder, running or stopped."""
@@ -246,16 +227,6 @@ def _passphrase_path(given: Path | None, config: Config) -> Path | None:
 
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _show_leaves(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        typer.echo(f"\r{done:,} of {total:,} leaves", nl=False, err=True)
-
-
-def _end_progress() -> None:
-    if sys.stderr.isatty():
-        typer.echo("", err=True)
 
 
 def _print_running(running: list[Any], folder: Path) -> None:

@@ -68,6 +68,18 @@ def make_folders(parent: Path, names: Iterable[str]) -> None:
         flush_folder(parent)
 
 
+def make_way(path: Path, below: Path) -> None:
+    """
+    Make those folders from `below`, which is there, to `path` that are missing, as `make_folders`.
+
+    Raises:
+        OSError: the disk is full or failed.
+    """
+    for name in path.relative_to(below).parts:
+        make_folders(below, [name])
+        below = below / name
+
+
 def remove_parts(folder: Path) -> int:
     """Remove what a crash left under temporary names in `folder`; return how many there were."""
     parts = list(folder.glob(f"*{PART_SUFFIX}"))

@@ -38,6 +38,7 @@ def examine(node: Node) -> tuple[Component, ...]:
         _engine(node),
         _custody(node),
         _background(node),
+        _hold(node),
         _publisher(node),
         _peers(node),
         _evidence(node),
@@ -84,6 +85,13 @@ def _custody(node: Node) -> Component:
 def _background(node: Node) -> Component:
     failure = node.housekeeping.failure or node.late.failure
     return Component("housekeeping", ok=not failure, detail=failure or "runs")
+
+
+def _hold(node: Node) -> Component:
+    if node.hold.holds():
+        detail = f"{node.hold.reason}; {node.hold_watch.detail}"
+        return Component("signing", ok=False, detail=detail)
+    return Component("signing", ok=True, detail="not held")
 
 
 def _publisher(node: Node) -> Component:

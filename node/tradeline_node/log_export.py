@@ -18,9 +18,11 @@ CHUNK_BYTES: Final = 8 << 20
 so that a chunk stays below its limit."""
 
 
-def export_chunk(store: LedgerStore, first: int, size: int) -> bytes:
+def export_chunk(store: LedgerStore, first: int, size: int) -> tuple[bytes, int]:
     """
-    Return the encoded chunk of blocks from leaf `first` on, proved to the log of `size` leaves.
+    Return the encoded chunk of blocks from leaf `first` on, and the size at which it ends.
+
+    It is proved to the log of `size` leaves.
 
     Both must be the end of a block, `first` below `size`. It ends at `size`, or with the block
     that reaches `CHUNK_BYTES`.
@@ -48,7 +50,8 @@ def export_chunk(store: LedgerStore, first: int, size: int) -> bytes:
         at = end
         if at >= size or taken >= CHUNK_BYTES or len(blocks) == CHUNK_BLOCKS_MAX:
             break
-    return encode(LogChunk(first, tuple(store.consistency_path(at, size)), tuple(blocks)))
+    path = tuple(store.consistency_path(at, size))
+    return encode(LogChunk(first, path, tuple(blocks))), at
 
 
 def _ends_block(store: LedgerStore, size: int) -> bool:

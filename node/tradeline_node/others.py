@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from tradeline_node.store import LedgerStore
 
 STEPS_ANSWER_BYTES_MAX: Final = 64 << 20
+BUSY_S: Final = (0.5, 1.0, 2.0)
+"""Waits before a node that was asked too often is asked again."""
 _OK: Final = 200
+_TOO_MANY: Final = 429
 
 
 class Address(NamedTuple):
@@ -93,20 +96,26 @@ class Others:
         """
         Return what the node at `address` answers to `target`, which may take `wait_s` longer.
 
+        One that is busy, or says that it was asked too often, is asked again a little later.
+
         Raises:
             PeerError: it can't be reached, or refuses.
         """
-        answer = await self._client.request_at(
-            address.endpoint,
-            address.member,
-            target,
-            pin=address.pin,
-            bytes_max=bytes_max,
-            wait_s=wait_s,
-        )
-        if answer.status != _OK:
-            raise PeerError(f"member {address.member} answers {answer.status} to {target}")
-        return answer.body
+        for busy_s in (*BUSY_S, None):
+            answer = await self._client.request_at(
+                address.endpoint,
+                address.member,
+                target,
+                pin=address.pin,
+                bytes_max=bytes_max,
+                wait_s=wait_s,
+            )
+            if answer.status == _OK:
+                return answer.body
+            if answer.status != _TOO_MANY or busy_s is None:
+                break
+            await asyncio.sleep(busy_s)
+        raise PeerError(f"member {address.member} answers {answer.status} to {target}")
 
     async def shown(self) -> tuple[list[Shown], dict[int, str]]:
         """Return the checkpoints that the others show, verified, and why the rest shows none."""

@@ -36,6 +36,7 @@ from tradeline_node.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
     from tradeline_node.outbox import Outbox
+    from tradeline_node.service import Node
     from tradeline_node.store import LedgerStore
 
 FILE_NAME: Final = "released.sqlite"
@@ -237,3 +238,21 @@ class ReleasedLog:
 
     def _recorded(self, inquiry: int) -> bool:
         return self._store.get(state.released_key(inquiry, self._member)) is not None
+
+
+def open_released_log(node: Node) -> ReleasedLog:
+    """
+    Return what `node` has to post on its own feed, its custody backlog's findings among it.
+
+    Raises:
+        StoreError: its file can't be opened.
+    """
+    return ReleasedLog(
+        node.config.folder / FILE_NAME,
+        node.store,
+        node.outbox,
+        member=node.member,
+        node_key=node.keys.node,
+        clock_ms=node.clock_ms,
+        source=node.backlog,
+    )

@@ -26,6 +26,7 @@ from tradeline_node.evidence_store import EvidenceStore
 from tradeline_node.followed_store import FollowedStore
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.health import Component, examine
+from tradeline_node.hold_watch import HoldWatch, make_hold_watch
 from tradeline_node.housekeeping import Housekeeping
 from tradeline_node.http.limits import SERVED_MIB, NonceMemory, RateLimit, Slots, Turns
 from tradeline_node.keystore import FOLDER_MODE, Keystore, open_keystore
@@ -44,9 +45,9 @@ from tradeline_node.receipts import Receipts
 from tradeline_node.redeposit_service import RedepositService
 from tradeline_node.relay import Relay
 from tradeline_node.release_service import ReleaseService
-from tradeline_node.released_log import FILE_NAME as RELEASED_NAME
-from tradeline_node.released_log import ReleasedLog
+from tradeline_node.released_log import ReleasedLog, open_released_log
 from tradeline_node.share_box import open_share_box
+from tradeline_node.signing_hold import SigningHold
 from tradeline_node.store import LedgerStore
 from tradeline_node.sweep import Sweeper
 from tradeline_node.tag_keys import FOLDER_NAME as TAG_KEYS_NAME
@@ -114,6 +115,9 @@ class Node:
         self.blocks = Pulse()
         """Fires in the event loop after each block that placed something."""
         self.stopping = False
+        self.hold = SigningHold(config.folder)
+        self.hold_watch: HoldWatch
+        self._relay: Relay
         self._handed_over: dict[bytes, float] = {}
         self.custody_service: CustodyService
         self.attachments: OrderedAttachments
@@ -152,6 +156,7 @@ class Node:
             KeystoreError: the keystore does not open, or is not this member's.
             StoreError: a store can't be opened, is another ledger's, or in use.
         """
+        SigningHold(config.folder).check_complete()
         ledger = read_genesis(config.path(config.node.genesis))
         path = config.path(config.node.keys)
         keys = open_keystore(path, passphrase)
@@ -241,15 +246,7 @@ class Node:
             memory=memory,
         )
         self.backlog = open_backlog(self)
-        self._released = ReleasedLog(
-            self.config.folder / RELEASED_NAME,
-            self.store,
-            self.outbox,
-            member=self.member,
-            node_key=self.keys.node,
-            clock_ms=self.clock_ms,
-            source=self.backlog,
-        )
+        self._released = open_released_log(self)
         hpke = self.keys.hpke_keys
         self.release_service = ReleaseService(
             self.store,
@@ -291,14 +288,14 @@ class Node:
         )
         self.keeper = make_keeper(self)
         self.witness = make_witness(self)
+        self.hold_watch = make_hold_watch(self, self._peers)
         self.watch, self.outside = make_watch(self, self._peers), make_outside(self)
         # Blocks may come already, in another thread: they are told once there is who listens.
         self._loop = asyncio.get_running_loop()
+        self._relay = Relay(self.store, self.member, self._peers, self._loop, self.log)
         self.late = make_late_fetch(self, self._peers)
         parts = (self.publisher, self.watch, self.outside, self.late)
         self._tasks = [asyncio.create_task(self._run(each)) for each in parts]
-        self.outbox.start(Relay(self.store, self.member, self._peers, self._loop, self.log))
-        self.housekeeping.start()
 
     def end_streams(self) -> None:
         """Let requests that wait, and streams, come to their end; ask the others nothing more."""
@@ -368,6 +365,7 @@ class Node:
         for failure in (self.store.failure, self.custody.halted, self.outbox.failure):
             if failure:
                 raise StoreError(failure)
+        self.hold.check()
         reason = self.engine_failure()
         if reason:
             raise EngineError(reason)
@@ -431,6 +429,10 @@ class Node:
 
     async def _run(self, part: Publisher | CheckpointWatch | OutsideWitnesses | LateFetch) -> None:
         try:
+            if part is self.publisher:  # and all else that signs, or hands on what was signed
+                await self.hold_watch.run()
+                self.outbox.start(self._relay)
+                self.housekeeping.start()
             await part.run()
         except Exception:  # the boundary of the task: log, and show it in the health
             self.log.exception("a task failed unexpectedly", where=type(part).__name__)

@@ -122,7 +122,7 @@ def store(cluster: Cluster, tmp_path: Path) -> Iterator[LedgerStore]:
 def chunk_of(cluster: Cluster, first: int = 1) -> LogChunk:
     """Return a chunk to the end of the log, as node 1 serves it."""
     own = cluster.node(1).store
-    return LOG_CHUNK.decode(export_chunk(own, first, own.head.size))
+    return LOG_CHUNK.decode(export_chunk(own, first, own.head.size)[0])
 
 
 def in_blocks(change: Callable[[LogChunk], LogChunk]) -> Change:
@@ -336,15 +336,23 @@ def test_command_brings_a_stopped_node_up_to_date(cluster: Cluster, tmp_path: Pa
         catch_up_node(load_config(cluster.member_folder(1), {}), PASSPHRASE)
 
 
-def test_node_starts_when_nobody_can_be_asked(cluster: Cluster, store: LedgerStore) -> None:
+def test_node_starts_when_nobody_can_be_asked(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = cluster.member_folder(LATE)
-    config = load_config(folder, {})
+    config = load_config(folder, {}, [f"storage.ledger={tmp_path / 'ledger'}"])
     keys = open_keystore(folder / "node.keys", PASSPHRASE)
     log = node_log("late")
-    with pytest.MonkeyPatch.context() as patch:
-        nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
-        patch.setattr(store, "registry", moved(store.registry, nobody))
-        assert catch_up_before_engine(config, keys, Application(store), log) is None
-    done = catch_up_before_engine(config, keys, Application(store), log)
+    with monkeypatch.context() as patch:
+        nobody = free_ports(1)[0]
+        request_at = PeerClient.request_at
+
+        async def dead(self: PeerClient, endpoint: str, *a: Any, **options: Any) -> PeerAnswer:
+            url = f"http://127.0.0.1:{nobody}"
+            return await request_at(self, url, *a, **{**options, "pin": None})
+
+        patch.setattr(PeerClient, "request_at", dead)
+        assert catch_up_before_engine(config, keys, log) is None
+    done = catch_up_before_engine(config, keys, log)
     assert done is not None
     assert done.size == cluster.node(1).store.head.size

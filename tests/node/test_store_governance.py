@@ -67,7 +67,7 @@ def test_a_block_leaf_alone_is_verified_and_built_anew_like_any_block(world: Sto
 
 
 def test_a_chunk_of_the_log_holds_the_block_without_entries(world: StoredWorld) -> None:
-    chunk = LOG_CHUNK.decode(export_chunk(world.store, 1, world.head.size))
+    chunk = LOG_CHUNK.decode(export_chunk(world.store, 1, world.head.size)[0])
     assert [len(block.contents) for block in chunk.blocks] == [1, 2, 0]
 
 

@@ -242,7 +242,7 @@ async def read_consistency(node: CurrentNode, old: QuerySize, new: QuerySize) ->
 )
 async def read_blocks(node: CurrentNode, first: QueryFirst, size: QuerySize) -> Response:
     """Return whole blocks from a leaf on, about 8 MiB of them, proved to the log of a size."""
-    chunk = await node.bulk_turns.run(lambda: export_chunk(node.store, first, size))
+    chunk, _ = await node.bulk_turns.run(lambda: export_chunk(node.store, first, size))
     return _immutable(chunk)
 
 

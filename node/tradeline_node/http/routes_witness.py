@@ -46,8 +46,13 @@ async def add_checkpoint(
     node: CurrentNode, body: Annotated[bytes, Depends(anyone_sending(WITNESS_REQUEST_BYTES_MAX))]
 ) -> Response:
     """Cosign a checkpoint that extends the one that was cosigned last."""
+
+    def add() -> str:
+        node.hold.check()
+        return node.witness.add(body)
+
     try:
-        line = await node.turns.run(lambda: node.witness.add(body))
+        line = await node.turns.run(add)
     except OldSizeError as error:
         return Response(f"{error.size}\n", _OLD_SIZE, headers={"content-type": SIZE_MEDIA_TYPE})
     return Response(line, media_type=TEXT)
