@@ -21,7 +21,7 @@ from tests import accused
 from tests.mirror import signed_checkpoint
 from tests.story import ONE_TIME, SEALED, SUBJECT_KEY, WHO, Filed, Story, story
 from tests.story_bundle import CHANGED_NODE, Tree, answer, bundle, node_key, payload, step
-from tests.world import BULK, CONSORTIUM_KEY, DESK, INSTITUTIONS, seed, subject
+from tests.world import BULK, CONSORTIUM_KEY, DAY_MS, DESK, INSTITUTIONS, seed, subject
 
 from tradeline_ledger import (
     body,
@@ -42,6 +42,7 @@ from tradeline_ledger.encoding import Record, encode
 from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.hashing import digest
 from tradeline_ledger.history import EventId, fold_head, fold_marks
+from tradeline_ledger.invite import InviteBody, sign_invite
 from tradeline_ledger.merkle import leaf_hash, path_of, root_of
 from tradeline_ledger.note import KeyType, VerifierKey, decode_note, encode_vkey
 from tradeline_ledger.policy import validators_policy
@@ -296,6 +297,15 @@ def _make_candidate(out: Vectors, told: Story) -> None:
     out.signature("candidate 1", signature, who.root, "candidate", encoded)
     file = out.record("candidate file of 1", ("tradeline/v1 candidate", encoded, signature))
     assert file == candidate.sign_candidate(who.record, who.root)
+    inviter, ledger = told.institution(3), told.world.ledger
+    sealed = bytes.fromhex(json.loads(SEALED.read_text(encoding="utf-8"))["consortium key to 1"])
+    steps = (step(told, Tree(told.world.leaves)),)
+    invited = InviteBody(3, 1, ledger.genesis.time_ms + DAY_MS, ledger.file, steps, sealed)
+    body = out.record("body of an invite of 1 by 3", invited)
+    signature = inviter.node.sign("invite", body)
+    out.signature("its signature", signature, inviter.node, "invite", body)
+    file = out.record("invite of 1 by 3", ("tradeline/v1 invite", body, signature))
+    assert file == sign_invite(invited, inviter.node)
 
 
 def make_order() -> Vectors:

@@ -121,15 +121,15 @@ def read_candidate(path: Path) -> MemberRecord:
         raise ConfigError(f"{file}: {error}") from error
 
 
-def check_without_ledger(folder: Path) -> None:
+def check_without_ledger(folder: Path, why: str = "a folder is of one ledger for ever") -> None:
     """
-    Accept a folder that is of no ledger yet.
+    Accept a folder that is of no ledger yet; `why` says why one that is may not go on.
 
     Raises:
         ConfigError: it has a genesis.
     """
     if (folder / GENESIS_NAME).exists():
         raise ConfigError(
-            f"{folder} is of a ledger already; make another folder, with keys of its own, for "
-            "another ledger"
+            f"{folder} is of a ledger already, and {why}; make another folder, with keys of its "
+            "own, for another ledger"
         )

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from tradeline_node.bench.cli import bench
-from tradeline_node.candidate_cli import init
 from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import ConfigError, NodeError
 from tradeline_node.genesis_cli import genesis
+from tradeline_node.joining_cli import init, invite, join
 from tradeline_node.plumbing import plumbing
 from tradeline_node.recovery_cli import backup, catch_up, recover, restore
 from tradeline_node.testnet_run_cli import testnet
@@ -51,6 +51,8 @@ node.command("catch-up")(catch_up)
 node.command("recover")(recover)
 node.command("backup")(backup)
 node.command("restore")(restore)
+node.command("invite")(invite)
+node.command("join")(join)
 
 Folder = Annotated[
     Path, typer.Argument(help="A member folder, or the folder above several.", metavar="DIR")

@@ -79,7 +79,8 @@ class Keystore:
         if record is None:
             raise KeystoreError(
                 f"{where} holds the keys of member {self.member}, which is not in the registry; "
-                "put the keystore and the genesis of one ledger in place"
+                "put the keystore and the genesis of one ledger in place; if it was admitted by a "
+                "vote, run `tradeline node catch-up` first"
             )
         pairs = (
             ("node", self.node.public, record.node_key),

@@ -173,3 +173,22 @@ def read_own(path: Path) -> list[tuple[int, bytes]]:
         return list(db.execute("SELECT size, root FROM own ORDER BY size"))
     finally:
         db.close()
+
+
+def read_steps(path: Path) -> dict[int, bytes]:
+    """
+    Return the registry steps that are kept, by the height of their block, and change nothing.
+
+    Raises:
+        StoreError: the file can't be read.
+    """
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            return dict(db.execute("SELECT height, step FROM step"))
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise StoreError(
+            f"{path} can't be read: {error}; start the node, which makes it"
+        ) from error
