@@ -20,7 +20,7 @@ from tradeline_ledger.genesis import TIME_MS_MAX
 from tradeline_ledger.state import FeedState
 from tradeline_ledger.statement import ENTRY, FIRST_PREV, STATEMENT, statement_hash
 from tradeline_ledger.transition import Block, Context, apply, execute, replay
-from tradeline_ledger.transition.block import HEIGHT_MAX
+from tradeline_ledger.transition.block import HEIGHT_MAX, check_rules
 from tradeline_node.committed import committed_of
 from tradeline_node.entry_memory import EntryMemory
 from tradeline_node.errors import EngineError
@@ -28,6 +28,7 @@ from tradeline_node.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tradeline_ledger.registry import Registry
     from tradeline_ledger.statement import Statement
     from tradeline_ledger.transition import Applied, Executed
     from tradeline_node.committed import Committed
@@ -101,7 +102,14 @@ class Application:
         self._finalized: tuple[Block, Executed] | None = None
 
     def info(self) -> tuple[int, bytes]:
-        """Return the last height committed and its app hash; an engine replays what comes after."""
+        """
+        Return the last height committed and its app hash; an engine replays what comes after.
+
+        Raises:
+            RulesError: the next block is executed by rules that this version does not know.
+        """
+        head = self.store.head
+        check_rules(self.store.ledger.rules_of(self.store.registry), head.height + 1)
         return self.store.engine_height, self.store.root(self.store.head.size)
 
     # Entries that wait
@@ -185,6 +193,7 @@ class Application:
 
         Raises:
             EngineError: the block does not come next.
+            RulesError: it is executed by rules that this version does not know.
         """
         if not self._comes_next(block):
             raise EngineError(
@@ -195,6 +204,11 @@ class Application:
         executed = self._execute(block)
         self._finalized = (block, executed)
         return self.store.root_after(executed)
+
+    @property
+    def decided_registry(self) -> Registry:
+        """The registry after the block finalized last, before and after its commit."""
+        return self.store.registry if self._finalized is None else self._finalized[1].registry
 
     def commit(self) -> Executed:
         """

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.evidence_file import EvidenceType
+from tradeline_ledger.genesis import RULES
+from tradeline_ledger.governance import upgrade_due
 from tradeline_node.errors import StoreError
 from tradeline_node.evidence_store import HANDLED
 
@@ -41,6 +43,7 @@ def examine(node: Node) -> tuple[Component, ...]:
         _hold(node),
         _publisher(node),
         _peers(node),
+        _rules(node),
         _evidence(node),
         _witnesses(node),
         _disk(node),
@@ -116,6 +119,18 @@ def _peers(node: Node) -> Component:
         text = "; ".join(failures[member] for member in sorted(failures))
         return Component("peers", ok=node.publisher.behind_s() <= BEHIND_S_MAX, detail=text)
     return Component("peers", ok=True, detail="all answer")
+
+
+def _rules(node: Node) -> Component:
+    """Bad once the members have voted for rules that this version does not know."""
+    due = upgrade_due(node.store)
+    if due is None:
+        return Component("rules", ok=True, detail=f"{node.ledger.rules_of(node.store.registry)}")
+    height, rules = due
+    detail = f"rules {rules} begin at height {height}"
+    if rules > RULES:
+        detail += f"; this version knows up to {RULES}: install a newer one before that height"
+    return Component("rules", ok=rules <= RULES, detail=detail)
 
 
 def _evidence(node: Node) -> Component:

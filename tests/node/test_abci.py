@@ -7,10 +7,17 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.governance import proposal, replace_keys, vote
 from tests.node.workload import Feeds
-from tests.world import INSTITUTIONS, World
+from tests.world import INSTITUTIONS, World, seed
 
+from tradeline_ledger.encoding import encode
+from tradeline_ledger.errors import RulesError
+from tradeline_ledger.governance import upgrade_due
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.proposal import SetCommittee, SetRules, proposal_id
+from tradeline_ledger.signing import SigningKey
+from tradeline_ledger.statement import Kind
 from tradeline_node.application import Application
 from tradeline_node.engine import abci_pb2 as abci
 from tradeline_node.engine.abci_frames import FRAME_BYTES_MAX, FrameReader, encode_frame
@@ -256,3 +263,57 @@ def test_connection_with_a_malformed_frame_is_closed(bench: Bench, tmp_path: Pat
     assert server.failure == (
         "EngineError: a frame of the engine has a length that is no varint of its limit"
     )
+
+
+def test_votes_change_the_engines_validators_and_the_log_gives_the_same_updates(
+    bench: Bench,
+) -> None:
+    world = World(WORLD.ledger)
+    fresh = SigningKey(seed("fresh engine key"))
+    wishes = (
+        replace_keys(2, engine_key=fresh.public),
+        SetCommittee((1, 2, 3), (1, 2, 3)),
+        SetCommittee((1, 2, 3, 4), (1, 2, 3)),
+    )
+    blocks: list[tuple[bytes, ...]] = []
+    for wish in wishes:
+        content = encode(proposal(world, wish))
+        for entry in (
+            world.entry(1, Kind.PROPOSAL, content),
+            vote(world, 2, proposal_id(content)),
+            vote(world, 3, proposal_id(content)),
+        ):
+            world.block(entry, later_ms=1)
+            blocks.append((entry,))
+    key = {who.id: who.engine.public for who in INSTITUTIONS}
+    expected = {3: {key[2]: 0, fresh.public: 1}, 6: {key[4]: 0}, 9: {key[4]: 1}}
+
+    def updates(height: int) -> dict[bytes, int]:
+        asked = bench.block(height, *blocks[height - 1])
+        answer = bench.ask(finalize_block=asked).finalize_block
+        bench.ask(commit=abci.Empty())
+        return {each.pub_key.ed25519: each.power for each in answer.validator_updates}
+
+    for height in range(1, 10):
+        assert updates(height) == expected.get(height, {}), height
+    assert bench.store.registry.epoch.validators == (1, 2, 3, 4)
+    bench.close()
+    bench.open("store", "another engine")
+    for height in range(1, 10):
+        assert updates(height) == expected.get(height, {}), height
+
+
+def test_a_node_too_old_for_the_rules_stops_before_their_height(bench: Bench) -> None:
+    world = World(WORLD.ledger)
+    content = encode(proposal(world, SetRules(2), effect_height=5))
+    entries = [world.entry(1, Kind.PROPOSAL, content)]
+    entries += [vote(world, member, proposal_id(content)) for member in (2, 3)]
+    for height, entry in enumerate(entries, start=1):
+        bench.decide(height, entry)
+    assert upgrade_due(bench.store) == (5, 2)
+    bench.decide(4)
+    asked = bench.block(5, bench.feeds.refused(4, 0))
+    for request in ({"process_proposal": asked}, {"finalize_block": asked}, {"info": abci.Empty()}):
+        with pytest.raises(RulesError, match="block 5 is executed by rules 2, this version"):
+            bench.ask(**request)
+    assert bench.store.engine_height == 4

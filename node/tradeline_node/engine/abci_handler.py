@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Final
 from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.statement import ENTRY, EntryLeaf, decode_leaf
 from tradeline_ledger.transition import Block
+from tradeline_ledger.trust import registry_after
 from tradeline_node.engine import abci_pb2 as abci
+from tradeline_node.engine.cometbft_home import VALIDATOR_POWER
 from tradeline_node.errors import EngineError
 from tradeline_node.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tradeline_ledger.registry import Registry
     from tradeline_node.application import Application
     from tradeline_node.engine.applied_height import AppliedHeight
 
@@ -161,7 +164,9 @@ class AbciHandler:
             app_hash = self._application.finalize(block)
         return abci.Response(
             finalize_block=abci.ResponseFinalizeBlock(
-                tx_results=[abci.ExecTxResult() for _ in block.entries], app_hash=app_hash
+                tx_results=[abci.ExecTxResult() for _ in block.entries],
+                validator_updates=self._validator_updates(block.height),
+                app_hash=app_hash,
             )
         )
 
@@ -206,6 +211,18 @@ class AbciHandler:
     def _root_at(self, height: int) -> bytes:
         return self._store.root(self._store.block_end(height))
 
+    def _validator_updates(self, height: int) -> list[abci.ValidatorUpdate]:
+        """Return how the engine's validators change with the block at `height`, by key."""
+        registry = self._application.decided_registry
+        before = _engine_keys(registry_after(registry, height - 1))
+        after = _engine_keys(registry_after(registry, height))
+        powers = [(key, 0) for key in before - after]
+        powers += [(key, VALIDATOR_POWER) for key in after - before]
+        return [
+            abci.ValidatorUpdate(pub_key=abci.PublicKey(ed25519=key), power=power)
+            for key, power in sorted(powers)
+        ]
+
     def _check_logged(self, block: Block) -> None:
         """Accept a decided block whose placed entries are exactly those of the log."""
         before, after = self._store.block_end(block.height - 1), self._store.block_end(block.height)
@@ -221,6 +238,12 @@ class AbciHandler:
                 "and the engine's network are not of one history; run `tradeline node doctor "
                 "--deep --peers`"
             )
+
+
+def _engine_keys(registry: Registry) -> set[bytes]:
+    """Return the engine keys of the validators of the epoch in force."""
+    records = [registry.member(each) for each in registry.epoch.validators]
+    return {each.engine_key for each in records if each is not None and each.engine_key}
 
 
 def _signed(entries: Sequence[bytes]) -> list[tuple[bytes, bytes]]:

@@ -36,6 +36,8 @@ PROPOSE_TIMEOUT_MS: Final = 500
 """What a block waits for when it is a dead validator's turn to propose."""
 EMPTY_BLOCKS_MS: Final = 500
 """Between blocks when nothing waits. Never off: entries were stranded without empty blocks."""
+VALIDATOR_POWER: Final = 1
+"""In the engine; each member has one vote."""
 DATA_NAME: Final = "data"
 _ADDRESS_BYTES: Final = 20
 _STATE_NAME: Final = "priv_validator_state.json"
@@ -168,7 +170,7 @@ def _genesis(ledger: Ledger) -> dict[str, Any]:
             {
                 "address": engine_address(record.engine_key).hex().upper(),
                 "pub_key": _public(record.engine_key),
-                "power": "1",
+                "power": str(VALIDATOR_POWER),
                 "name": f"member {record.id}",
             }
             for record in records
