@@ -268,7 +268,7 @@ def test_connection_with_a_malformed_frame_is_closed(bench: Bench, tmp_path: Pat
 def test_votes_change_the_engines_validators_and_the_log_gives_the_same_updates(
     bench: Bench,
 ) -> None:
-    world = World(WORLD.ledger)
+    world = World(WORLD.ledger, time_ms=T1)
     fresh = SigningKey(seed("fresh engine key"))
     wishes = (
         replace_keys(2, engine_key=fresh.public),
@@ -304,7 +304,7 @@ def test_votes_change_the_engines_validators_and_the_log_gives_the_same_updates(
 
 
 def test_a_node_too_old_for_the_rules_stops_before_their_height(bench: Bench) -> None:
-    world = World(WORLD.ledger)
+    world = World(WORLD.ledger, time_ms=T1)
     content = encode(proposal(world, SetRules(2), effect_height=5))
     entries = [world.entry(1, Kind.PROPOSAL, content)]
     entries += [vote(world, member, proposal_id(content)) for member in (2, 3)]
