@@ -81,6 +81,7 @@ class AbciHandler:
 
     def _info(self, request: abci.Request) -> abci.Response:
         _ = request
+        self._application.info()  # which refuses rules that this version does not know
         height = min(self._applied.read(), self._store.engine_height)
         return abci.Response(
             info=abci.ResponseInfo(
