@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
+from tests.governance import proposal
 from tests.node.cluster import Cluster
 from tests.world import BULK, DESK, seed
 
@@ -18,6 +19,7 @@ from tradeline_ledger.consent import Change, ChangeReason, Status, consent_id
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.evidence_file import EvidenceType
 from tradeline_ledger.key import Key, KeyChange, Replaced
+from tradeline_ledger.proposal import SetRoles, proposal_id
 from tradeline_ledger.statement import Kind
 from tradeline_node.http.access import rule_of
 from tradeline_node.http.app import create_api
@@ -52,6 +54,8 @@ RULES = {
     "PUT /v1/tag-keys/{member_id}": "member",
     "GET /v1/tag-keys/{member_id}/{hash_}": "member",
     "POST /v1/releases/{inquiry}": "member",
+    "GET /v1/proposals": "log reader",
+    "GET /v1/proposals/{proposal}": "log reader",
     "GET /v1/consents": "member",
     "GET /v1/consents/{consent}": "member",
     "POST /v1/sweep": "own node",
@@ -87,6 +91,9 @@ def objects(cluster: Cluster) -> dict[str, Any]:
     inquiry = cluster.post(
         1, world.entry(1, Kind.INQUIRY, encode(world.inquiry(consent_id(encode(terms)))))
     )
+    world = cluster.world()
+    content = encode(proposal(world, SetRoles(NOTARY, 6)))
+    cluster.post(1, world.entry(1, Kind.PROPOSAL, content))
     cluster.wait_for_checkpoint(cluster.node(1).store.head.size)
     (batch,) = cluster.node(1).custody.hashes()
     entry = cluster.world().entry(1, Kind.CONSENT, world.consent(terms))
@@ -96,6 +103,7 @@ def objects(cluster: Cluster) -> dict[str, Any]:
         "submission": submission,
         "consent": consent_id(encode(terms)).hex(),
         "inquiry": inquiry,
+        "proposal": proposal_id(content).hex(),
         "batch": batch.hex(),
         "entry": entry,
         "tag key": (cluster.institution(NOTARY).record.tag_key_hash or b"").hex(),
@@ -135,6 +143,8 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "PUT /v1/tag-keys/{member_id}": ("/v1/tag-keys/1", b"x"),
         "GET /v1/tag-keys/{member_id}/{hash_}": (f"/v1/tag-keys/5/{objects['tag key']}", b""),
         "POST /v1/releases/{inquiry}": (f"/v1/releases/{objects['inquiry']}", b"x"),
+        "GET /v1/proposals": ("/v1/proposals", b""),
+        "GET /v1/proposals/{proposal}": (f"/v1/proposals/{objects['proposal']}", b""),
         "GET /v1/consents": ("/v1/consents", b""),
         "GET /v1/consents/{consent}": (f"/v1/consents/{objects['consent']}", b""),
         "POST /v1/sweep": ("/v1/sweep", b""),

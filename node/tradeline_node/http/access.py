@@ -18,6 +18,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from tradeline_ledger.errors import LedgerError, MalformedError
+from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.registry import MemberRecord, Role
 from tradeline_ledger.request import (
     DIGEST_HEADER,
@@ -85,14 +86,16 @@ async def log_reader(request: Request) -> Caller | None:
     if node_of(request).config.log.access == "public" and not _is_signed(request):
         _allow_anonymous(request)
         return None
-    return await _caller(request, 0)
+    caller = await _caller(request, 0)
+    # The node of a suspended member follows the log, or it would never see the suspension end.
+    return caller if caller.feed == NODE_FEED else _not_suspended(caller)
 
 
 def member(bytes_max: int = 0, role: Role | None = None) -> Rule:
     """Any member, with that role in force, and a body of at most `bytes_max` bytes."""
 
     async def rule(request: Request) -> Caller:
-        caller = await _caller(request, bytes_max)
+        caller = _not_suspended(await _caller(request, bytes_max))
         if role is not None and not caller.record.has(role):
             raise NOT_FOUND
         return caller
@@ -121,6 +124,16 @@ def _name(rule: object, name: str) -> None:
 _name(anyone, "anyone")
 _name(log_reader, "log reader")
 _name(own_node, "own node")
+
+
+def _not_suspended(caller: Caller) -> Caller:
+    if caller.record.suspended:
+        raise RequestError(
+            Outcome.MEMBER_SUSPENDED.code,
+            f"member {caller.member} is suspended since height {caller.record.from_height} or "
+            "before; requests of it are refused",
+        )
+    return caller
 
 
 def _is_signed(request: Request) -> bool:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from tradeline_node.http import (
     routes_evidence,
+    routes_governance,
     routes_log,
     routes_ops,
     routes_release,
@@ -30,6 +31,7 @@ ROUTERS: Final = (
     routes_evidence.router,
     routes_write.router,
     routes_release.router,
+    routes_governance.router,
     routes_stream.router,
     routes_witness.router,
     routes_ops.router,

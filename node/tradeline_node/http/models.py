@@ -186,6 +186,47 @@ class ConsentPageModel(Model):
     """Cursor of the next page; null on the last."""
 
 
+class ChangeModel(Model):
+    """One change of a proposal."""
+
+    what: str
+    """`admit`, `roles`, `suspend`, `resume`, `remove`, `endpoint`, `keys`, `params`, ..."""
+    member: Number
+    """Whom it is about; 0: the whole ledger."""
+
+
+class ProposalModel(Model):
+    """A proposal; the content of entry `index` says it all."""
+
+    proposal_id: Hex16
+    index: Number
+    member: int
+    """Who proposed."""
+    title: str
+    changes: list[ChangeModel]
+    effect_height: Number
+    expires_ms: Number
+    standing: Literal["open", "expired", "passed", "rejected", "enacted", "failed"]
+    approvals: list[int]
+    """Members whose vote stands at approve, also those that are validators no more."""
+    rejections: list[int]
+    needed: int
+    """Approvals of validators in force that make it pass."""
+    decided_height: Number | None
+    enacted_height: Number | None
+    """First height at which its changes are in force."""
+    failure: str | None
+    """Code of the outcome because of which its changes could not be made."""
+
+
+class ProposalPageModel(Model):
+    """Some proposals, by id."""
+
+    proposals: list[ProposalModel]
+    next: Hex16 | None
+    """Cursor of the next page; null on the last."""
+
+
 class SweepModel(Model):
     """What a sweep erased."""
 
