@@ -17,6 +17,7 @@ from tradeline_client.cli import (
     consent,
     demo,
     feed,
+    governance,
     inquiry,
     ledger,
     mirror,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
+    governance,
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)

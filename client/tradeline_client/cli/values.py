@@ -90,6 +90,13 @@ def consent_id(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
+def proposal_id(text: str) -> bytes:
+    """Return the id, 16 bytes, that 32 hex digits write."""
+    if _CONSENT.fullmatch(text) is None:
+        raise ValueError(f"got {len(text)} characters, expected the 32 hex digits of a proposal id")
+    return bytes.fromhex(text)
+
+
 def public_key(text: str) -> bytes:
     """Return the public key, 32 bytes, that 64 hex digits write."""
     if len(text) != 64 or not re.fullmatch("[0-9a-fA-F]+", text):  # noqa: PLR2004
