@@ -174,12 +174,12 @@ class _Reader:
         days = top.number("expires_days", DAYS_DEFAULT)
         if not 0 < days <= VOTING_MS_MAX // DAY_MS:
             raise top.refuse(f"expires_days must be from 1 to {VOTING_MS_MAX // DAY_MS}")
+        waived = top.names("waive", tuple(each.name or "" for each in Waiver))
         tables = top.tables("change")
         if not 0 < len(tables) <= CHANGES_MAX:
             raise top.refuse(f"{len(tables)} changes, expected 1 to {CHANGES_MAX} of [[change]]")
         changes = [self._change(each, number) for number, each in enumerate(tables, start=1)]
         changes.sort(key=lambda each: (change_kind(each), changed_member(each)))
-        waived = top.names("waive", tuple(each.name or "" for each in Waiver))
         return Proposal(
             ledger_id=self._ledger.ledger_id,
             registry_root=self._registry.root,
