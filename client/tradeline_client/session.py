@@ -209,10 +209,15 @@ class Session:
 
     def forked(self, error: ForkError, name: str, evidence: bytes) -> ForkError:
         """Return `error` once its evidence stands in a file of the folder."""
-        self.folder.evidence.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        error.file = self.folder.evidence / name
-        write_private(error.file, evidence)
+        error.file = self.keep_evidence(name, evidence)
         return error
+
+    def keep_evidence(self, name: str, evidence: bytes) -> Path:
+        """Return the file of the folder that `evidence` stands in by now."""
+        self.folder.evidence.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        path = self.folder.evidence / name
+        write_private(path, evidence)
+        return path
 
 
 def dealt_about(index: int, epoch: int) -> bytes:

@@ -239,6 +239,16 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
     return Reading(report, encoded, dissenters, tuple(blamed), released.claims)
 
 
+def fault_bundle(log: TrustedLog, released: Released) -> bytes:
+    """
+    Return the bundle without keys against which claims of fault are verified.
+
+    Raises:
+        MalformedError, VerificationError: as `read_report`.
+    """
+    return encode(_assemble(log, released)[0])
+
+
 def verify_fault_of(log: TrustedLog, released: Released, claim: FaultClaim) -> Blame:
     """
     Return whom `claim` convicts in what a reader collected; see `share_fault.verify_fault`.

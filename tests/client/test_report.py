@@ -14,6 +14,7 @@ from tests.world import seed, subject
 
 from tradeline_client.draft import Wish
 from tradeline_client.errors import NodeProblemError, UnavailableError
+from tradeline_client.flows import report
 from tradeline_client.flows.checkpoint import newest
 from tradeline_client.flows.consent import draft, grant, sign_as_second
 from tradeline_client.flows.inquiry import PostedInquiry, Question, inquire, open_inquiry
@@ -24,11 +25,15 @@ from tradeline_client.flows.tag_keys import share_tag_key
 from tradeline_client.requests import Answer as HttpAnswer
 from tradeline_client.requests import Request, Response, TransportFailure
 from tradeline_client.session import Session
+from tradeline_client.verification import Brought, verify_file
 from tradeline_ledger.body import pad, seal_body
 from tradeline_ledger.consent import DataLife, Evidence, Frequency, Purpose
+from tradeline_ledger.conviction import Conviction
 from tradeline_ledger.deposit import ATTACHMENT
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import PolicyError, VerificationError
+from tradeline_ledger.evidence import verify_evidence
+from tradeline_ledger.evidence_file import EvidenceType
 from tradeline_ledger.history import EventId
 from tradeline_ledger.hpke import PublicKey, answer_info, open_sealed, request_info
 from tradeline_ledger.hpke import seal as hpke_seal
@@ -434,6 +439,43 @@ def false_shares(desk: Desk, member: int) -> Spoil:
     return spoil
 
 
+def deal_wrong(desk: Desk, count: int) -> int:
+    """Submit events that their shares don't open, as member 2; return their log index."""
+    world = desk.network.world
+    tag = world.tag(2, 0, 2026)
+    aad = encode(("tradeline/v1 body", world.ledger.ledger_id, 2, tag))
+    keys = [seed("key", number) for number in range(count)]
+    rows = [
+        (
+            tag,
+            2026 * 12 + 2 + 60,
+            seal_body(
+                key,
+                pad(desk.contributor.sealer.plain(payment(f"d{number}"), subject(0)).encoded),
+                aad,
+            ),
+        )
+        for number, key in enumerate(keys)
+    ]
+    dealt = [seed("other", number) for number in range(count)]
+    index = desk.network.committee.submit_sealed(2, rows, keys, dealt)
+    desk.network.published = world.head.size
+    return index
+
+
+def evidence(desk: Desk) -> dict[str, Conviction]:
+    """Return whom each evidence file of the reader's folder convicts, to who has the genesis."""
+    found = {}
+    for path in sorted(desk.reader.folder.evidence.iterdir()):
+        assert path.stat().st_mode & 0o777 == 0o600
+        verdict = verify_file(path.read_bytes(), Brought(ledger=desk.network.world.ledger))
+        assert verdict.ok, verdict.findings
+        proven = verify_evidence(path.read_bytes())
+        assert isinstance(proven, Conviction)
+        found[path.name] = proven
+    return found
+
+
 def test_false_shares_are_got_around(desk: Desk) -> None:
     posted = desk.inquire()
     desk.network.spoils[1] = false_shares(desk, 1)
@@ -447,19 +489,16 @@ def test_false_shares_and_a_silent_member_convict_nobody_in_vain(desk: Desk) -> 
     desk.network.nodes[4].up = False
     with pytest.raises(VerificationError):
         desk.read(posted)
+    # What convicts the liar stays, and opens nothing.
+    (proven,) = evidence(desk).values()
+    assert (proven.type, proven.member) == (EvidenceType.FALSE_SHARE, 1)
     desk.network.nodes[4].up = True
     assert amounts(desk.read(posted)) == [100, 300]
 
 
 def test_a_contributor_that_dealt_wrong_shares_is_convicted(desk: Desk) -> None:
     world = desk.network.world
-    tag = world.tag(2, 0, 2026)
-    event = desk.contributor.sealer.plain(payment("d"), subject(0)).encoded
-    aad = encode(("tradeline/v1 body", world.ledger.ledger_id, 2, tag))
-    key = seed("key")
-    row = (tag, 2026 * 12 + 2 + 60, seal_body(key, pad(event), aad))
-    index = desk.network.committee.submit_sealed(2, [row], [key], [seed("other")])
-    desk.network.published = world.head.size
+    index = deal_wrong(desk, 1)
     reading = desk.ask()
     assert amounts(reading) == [100, 300]
     assert [each.fault for each in reading.report.invalid] == [Fault.DEALT_WRONG]
@@ -468,6 +507,19 @@ def test_a_contributor_that_dealt_wrong_shares_is_convicted(desk: Desk) -> None:
     facts = verify_bundle(reading.bundle, anchor=anchor).facts
     claim = CLAIM.decode(encode(reading.claims[0]))
     assert verify_fault(claim, facts).event == EventId(index, 0)
+    ((name, proven),) = evidence(desk).items()
+    assert name == f"dealing-2-{index}-0.evidence"
+    assert (proven.type, proven.member) == (EvidenceType.DEALING, 2)
+
+
+def test_one_who_deals_wrong_again_and_again_fills_no_folder(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "EVIDENCE_EACH_MAX", 2)
+    deal_wrong(desk, 3)
+    reading = desk.ask()
+    assert len(reading.blamed) == 3
+    assert len(evidence(desk)) == 2
 
 
 # Bodies and registry.

@@ -154,6 +154,8 @@ def report(
             _check_subject(client, posted.inquiry.consent_id, subject_file)
         with _readable_again(posted.index):
             reading, size = _read(client, posted, out, without_content=without_content)
+        if reading.blamed:
+            typer.echo(f"evidence files are in {client.session.folder.evidence}", err=True)
     _print(reading, out, size, without_content=without_content, as_json=json)
     return EXIT_DONE
 

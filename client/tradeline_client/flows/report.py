@@ -9,6 +9,7 @@ off, and the same inquiry can be read again until its releases close.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +39,7 @@ from tradeline_ledger.errors import (
     UnopenedError,
     VerificationError,
 )
+from tradeline_ledger.fault_evidence import fault_evidence
 from tradeline_ledger.history import EventId
 from tradeline_ledger.merkle import PATH_HASHES_MAX, leaf_hash, verify_inclusion
 from tradeline_ledger.release import (
@@ -54,11 +56,12 @@ from tradeline_ledger.report import (
     Reading,
     Released,
     SubjectKeys,
+    fault_bundle,
     read_report,
     verify_fault_of,
 )
 from tradeline_ledger.report_parts import WarningCode
-from tradeline_ledger.share_fault import FaultClaim, Part, SignedShares
+from tradeline_ledger.share_fault import Blame, FaultClaim, Part, SignedShares
 from tradeline_ledger.statement import (
     CONTENT_BYTES_MAX,
     STATEMENT,
@@ -79,6 +82,8 @@ if TYPE_CHECKING:
 
 RESTARTS_MAX: Final = 3
 """How often a read begins anew because the ledger moved on while it went on."""
+EVIDENCE_EACH_MAX: Final = 16
+"""Files written by one read against one member: more prove nothing more."""
 
 
 class _Entry(msgspec.Struct):
@@ -179,6 +184,7 @@ class _Read:
         self.log: TrustedLog = session.trust
         epoch = self.log.registry.epoch
         self.collected = Collected(session, posted, subject, epoch, checkpoint.size)
+        self.convicted: Counter[tuple[Part, int]] = Counter()
 
     def run(self) -> Flow[Reading]:
         """Return the first reading that verifies; one without lapsed bodies if there is any."""
@@ -332,6 +338,8 @@ class _Read:
         """
         Return claims that convict who is at fault for each of `events`, its dealer at last.
 
+        What convicts stands in evidence files of the folder, of the first events of each member.
+
         Raises:
             SealError: nobody can be convicted for an event; too few members answer.
         """
@@ -351,12 +359,23 @@ class _Read:
                 claim = FaultClaim(event, deposits, tuple(signed))
                 blame = verify_fault_of(self.log, released, claim)
                 claims.append(claim)
+                self._keep_evidence(released, claim, blame)
                 if blame.part is Part.DEALER:
                     break
                 signed = [each for each in signed if each.validator != blame.member]
             else:
                 raise SealError(f"event {event}: no committee member answers with a right share")
         return tuple(claims)
+
+    def _keep_evidence(self, released: Released, claim: FaultClaim, blame: Blame) -> None:
+        key = (blame.part, blame.member)
+        self.convicted[key] += 1
+        if self.convicted[key] > EVIDENCE_EACH_MAX:
+            return
+        data = fault_evidence(self.log, fault_bundle(self.log, released), claim, blame)
+        word = "dealing" if blame.part is Part.DEALER else "false-share"
+        event = f"{blame.event.index}-{blame.event.position}"
+        self.session.keep_evidence(f"{word}-{blame.member}-{event}.evidence", data)
 
 
 def _content(node: int, hash_: bytes, bytes_max: int) -> Flow[bytes]:
