@@ -38,6 +38,7 @@ def run(tmp_path: Path, package: str, *arguments: str) -> str:
     ("package", "name", "events", "stages"),
     [
         ("tradeline_node", "apply", 2000, {"execute", "write"}),
+        pytest.param("tradeline_node", "catch-up", 20_000, {"catch-up"}, marks=pytest.mark.network),
         ("tradeline_node", "custody", 2000, {"check", "accept"}),
         ("tradeline_node", "growth", 4000, {"execute", "write"}),
         ("tradeline_node", "tls", 20, {"plain", "tls"}),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 SAMPLE_MS: Final = 1_790_000_000_000
 """Time of the genesis."""
 SAMPLE_CONSORTIUM_KEY: Final = hashlib.sha256(b"sample consortium").digest()
+SAMPLE_PORT: Final = 7101
 SAMPLE_FEED: Final = 1
 """Signs everything."""
 _HASH_BYTES: Final = 32
@@ -59,10 +60,23 @@ _UTC_OFFSET_MIN: Final = 480
 class SampleMember:
     """One member with all its keys."""
 
-    def __init__(self, number: int, *, validator: bool = True) -> None:
-        """Make the keys of member `number`; without a node it only contributes and reads."""
+    def __init__(
+        self,
+        number: int,
+        *,
+        validator: bool = True,
+        port: int = SAMPLE_PORT,
+        tls_pin: bytes | None = None,
+    ) -> None:
+        """
+        Make the keys of member `number`; without a node it only contributes and reads.
+
+        Its node is on loopback, the first one's at `port`; with `tls_pin` it serves TLS.
+        """
         self.id = number
         self.validator = validator
+        self._endpoint = f"{'https' if tls_pin else 'http'}://127.0.0.1:{port + number - 1}"
+        self._tls_pin = tls_pin
         self.root = self._key("root")
         self.node = self._key("node")
         self.note = self._key("note")
@@ -96,8 +110,8 @@ class SampleMember:
             engine_key=None,
             hpke_key=self.hpke.public.encoded if own else None,
             tag_key_hash=tag_key_hash(self.tag_key),
-            endpoint=f"http://127.0.0.1:{7100 + self.id}" if own else "",
-            tls_pin=None,
+            endpoint=self._endpoint if own else "",
+            tls_pin=self._tls_pin if own else None,
             engine_peer="",
         )
 
@@ -108,9 +122,18 @@ class SampleMember:
 class Sample:
     """A ledger of such members."""
 
-    def __init__(self, validators: int = 4, others: int = 0) -> None:
-        """Found the ledger; `others` have no node."""
-        self.members = tuple(SampleMember(number) for number in range(1, validators + 1))
+    def __init__(
+        self,
+        validators: int = 4,
+        others: int = 0,
+        *,
+        port: int = SAMPLE_PORT,
+        tls_pin: bytes | None = None,
+    ) -> None:
+        """Found the ledger; `others` have no node, see `SampleMember` for the nodes."""
+        self.members = tuple(
+            SampleMember(number, port=port, tls_pin=tls_pin) for number in range(1, validators + 1)
+        )
         """The validators."""
         last = validators + others
         self.others = tuple(

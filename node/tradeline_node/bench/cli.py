@@ -33,6 +33,18 @@ def apply(
     _print(measure_apply(events), as_json=as_json)
 
 
+@bench.command("catch-up")
+def catch_up(
+    *,
+    events: Annotated[int, typer.Option(min=1_000, help="Events of the log.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """One node fetching a log from another over TLS: proved, executed, durable and indexed."""
+    from tradeline_node.bench.catch_up import measure_catch_up  # noqa: PLC0415
+
+    _print(measure_catch_up(events), as_json=as_json)
+
+
 @bench.command("custody")
 def custody(
     *,
