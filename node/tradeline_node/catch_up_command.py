@@ -43,12 +43,17 @@ def catch_up_node(
 
 
 def catch_up_before_engine(
-    config: Config, keys: Keystore, log: Log, *, named: Sequence[Address] = ()
+    config: Config,
+    keys: Keystore,
+    log: Log,
+    *,
+    named: Sequence[Address] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> CaughtUp | None:
     """
     Do the same for a node that is about to start, before anything else opens its ledger store.
 
-    Blocks, in a thread without an event loop.
+    Blocks, in a thread without an event loop; what `progress` raises ends it.
 
     Returns None if nobody could be asked, which is how a whole network starts: what is missing
     then comes with the engine's own blocks.
@@ -58,7 +63,7 @@ def catch_up_before_engine(
         StoreError: it can't be written.
     """
     try:
-        done = _run(config, keys, named=named)
+        done = _run(config, keys, named=named, progress=progress)
     except PeerError as error:
         log.warning("the log could not be compared with the others'", reason=str(error))
         return None

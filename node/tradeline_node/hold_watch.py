@@ -137,7 +137,7 @@ class HoldWatch:
             if address.member == member:
                 try:
                     body = await self._others.get(address, "/v1/ledger", _LEDGER_BYTES_MAX)
-                    height = json.loads(body)["engine_height"]
+                    height = json.loads(body)["applied_height"]
                 except (PeerError, LedgerError, ValueError, KeyError, TypeError):
                     return None
                 return height if type(height) is int else None

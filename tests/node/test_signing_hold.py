@@ -59,7 +59,7 @@ class Network:
         assert (target, bytes_max) == ("/v1/ledger", 64 * 1024)
         if self.shown_sizes[address.member][1] < 0:
             raise PeerError("it is gone")
-        return json.dumps({"engine_height": self.shown_sizes[address.member][1]}).encode()
+        return json.dumps({"applied_height": self.shown_sizes[address.member][1]}).encode()
 
 
 def watch(hold: SigningHold, network: Network, log: Log, blocks: int = HOLD_BLOCKS) -> HoldWatch:

@@ -70,9 +70,14 @@ def write_home(home: Path, ledger: Ledger, wiring: Wiring, moniker: str) -> None
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     write_file(home / "config/config.toml", _settings(wiring, moniker).encode())
     write_file(home / "config/genesis.json", _json(_genesis(ledger)))
-    state = home / DATA_NAME / _STATE_NAME
+    state = sign_state(home)
     if not state.exists():
         write_file(state, _json({"height": "0", "round": 0, "step": 0}))
+
+
+def sign_state(home: Path) -> Path:
+    """Return the file in which CometBFT keeps what it has signed last; never copy it."""
+    return home / DATA_NAME / _STATE_NAME
 
 
 def write_keys(folder: Path, validator: SigningKey, peer: SigningKey) -> None:

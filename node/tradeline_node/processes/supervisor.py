@@ -20,10 +20,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tradeline_node.catch_up_command import catch_up_before_engine
 from tradeline_node.durable import FOLDER_MODE, remove_file, write_file
-from tradeline_node.engine.cometbft_home import Wiring
+from tradeline_node.engine.cometbft_home import Wiring, sign_state
 from tradeline_node.engine.cometbft_process import CometBftProcess, check_binary, find_binary
-from tradeline_node.errors import ConfigError, KeystoreError, NodeError
+from tradeline_node.errors import ConfigError, EngineError, KeystoreError, NodeError
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.logs import node_log
@@ -36,6 +37,7 @@ from tradeline_node.processes.orders import (
     Ready,
 )
 from tradeline_node.run import Running, listen
+from tradeline_node.signing_hold import SigningHold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,6 +110,10 @@ class Supervisor:
         self._application = Child("application", plain, self._log_files["application"], STOP_S)
         self._http = Child("http", secret, self._log_files["http"], http_stop_s)
         self._engine: CometBftProcess | None = None
+        self._hold = SigningHold(config.folder)
+        self._hold.check_complete()
+        self._held = False
+        """Whether the engine was started with a key that casts no votes."""
         self._url = ""
 
     def end(self) -> None:
@@ -139,6 +145,9 @@ class Supervisor:
         pair, http = Backoff(), Backoff()
         while not self._ending.wait(POLL_S):
             assert self._engine is not None, "started"
+            if self._held and not self._hold.holds():
+                self._log.info("the engine is started again with the validator's key")
+                self._engine.stop()
             if not (self._application.runs() and self._engine.runs()):
                 what = "engine" if self._application.runs() else "application"
                 self._restart(what, pair, self._start_pair)
@@ -162,15 +171,19 @@ class Supervisor:
         self._stop_pair()
         for name in (APPLICATION_SOCKET, RPC_SOCKET):
             (self._runtime / name).unlink(missing_ok=True)
+        self._catch_up()
         ready = self._application.start(self._ending.is_set)
         self._check_keys(ready)
         engine = self._config.engine
+        self._held = self._hold.holds()
+        if self._held:
+            self._log.warning("the engine casts no votes", reason=self._hold.reason)
         self._engine = CometBftProcess(
             find_binary(engine.binary, self._config.folder),
             self._config.path(engine.home),
             self._ledger,
             self._wiring(ready),
-            validator=self._keys.engine,
+            validator=self._hold.engine_key(self._keys.engine),
             peer=self._keys.peer,
             moniker=self._config.node.name,
             log_file=self._log_files["engine"],
@@ -181,6 +194,25 @@ class Supervisor:
         self._http.stop()
         self._url = self._http.start(self._ending.is_set).url
         self._write_running()
+
+    def _catch_up(self) -> None:
+        """
+        Get the log in bulk where it, or what this validator has signed, is not here.
+
+        Such a node must not vote before it knows how far the network is: it may have voted there.
+        A network that starts for the first time shows nothing yet, and nothing is held.
+        """
+        signs = sign_state(self._config.path(self._config.engine.home)).exists()
+        if signs and not self._hold.holds():
+            return
+
+        def look(_done: int, _all: int) -> None:
+            if self._ending.is_set():
+                raise EngineError("the node was stopped while it caught up")
+
+        done = catch_up_before_engine(self._config, self._keys, self._log, progress=look)
+        if done is not None and not self._hold.holds():
+            self._hold.place("started without a trace of what it had signed, beside others")
 
     def _check_keys(self, ready: Ready) -> None:
         """Refuse to vote with a key that is another's, or to be a peer that nobody admits."""
