@@ -408,7 +408,9 @@ class Committee:
                 if proof.body is not None:
                     entries.setdefault(event.index, []).append(event.position)
         return tuple(
-            EntryShares(index, 0, self.shares(validator, index, sorted(positions), paths=paths))
+            EntryShares(
+                index, index, 0, self.shares(validator, index, sorted(positions), paths=paths)
+            )
             for index, positions in sorted(entries.items())
         )
 

@@ -73,7 +73,7 @@ def payload(told: Story, validator: int) -> tuple[EntryShares, ...]:
             for position, share in enumerate(shares)
             if (placed.index, position) != (told.submissions[0].index, 1)
         )
-        rows.append(EntryShares(placed.index, epoch.epoch, given))
+        rows.append(EntryShares(placed.index, placed.index, epoch.epoch, given))
     return tuple(rows)
 
 

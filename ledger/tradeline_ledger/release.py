@@ -102,8 +102,10 @@ class EntryShares(Record, frozen=True):
     """The shares for the events of one entry."""
 
     index: U64
+    placed: U64
+    """Log index of the submission or re-deposit that placed the deposits they are out of."""
     epoch: U32
-    """Epoch of the deposit."""
+    """Epoch of the deposits."""
     shares: tuple[EventShare, ...]
 
 

@@ -1,9 +1,10 @@
 """
 Who is at fault when shares do not open a body (docs/formats.md, sections 4 and 7).
 
-A batch commits to every share by `share_root`, so a share with its path either is the one that
-was dealt or convicts the committee member that signed the answer. If t shares are those that were
-dealt and combine to another key than the body commits to, the member that dealt them is at fault.
+A batch, or a re-deposit of it, commits to every share by `share_root`, so a share with its path
+either is the one that was dealt or convicts the committee member that signed the answer. If t
+shares are those that were dealt and combine to another key than the body commits to, the member
+that dealt them is at fault.
 
 A claim is checked against the facts of the same inquiry, which a bundle without keys proves to
 anybody. It holds shares in clear: t answers in one claim open every body that they answer for.
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from msgspec import Meta
 
@@ -29,20 +30,23 @@ from tradeline_ledger.errors import (
 from tradeline_ledger.hashing import HASH_BYTES, digest
 from tradeline_ledger.history import EventId
 from tradeline_ledger.merkle import leaf_hash, verify_inclusion
+from tradeline_ledger.proof import EntryVerifier, TreeHead
+from tradeline_ledger.redeposit import REDEPOSIT
 from tradeline_ledger.registry import COMMITTEE_MAX
 from tradeline_ledger.release import (
     ANSWER_BYTES_MAX,
     PAYLOAD,
+    EntryProof,
     common_hash,
     payload_hash,
     verify_history,
 )
 from tradeline_ledger.sharing import combine
+from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import Deposit
 
 if TYPE_CHECKING:
     from tradeline_ledger.facts import Facts, ProvenEvent
-    from tradeline_ledger.registry import EpochRecord
     from tradeline_ledger.release import BatchPart, EventShare
 
 CLAIM_BYTES_MAX: Final = COMMITTEE_MAX * ANSWER_BYTES_MAX
@@ -63,7 +67,12 @@ class FaultClaim(Record, frozen=True):
 
     event: EventId
     deposits: Annotated[tuple[Deposit, ...], Meta(max_length=COMMITTEE_MAX)]
-    """Those of the event's batch, by committee position; they stand in its content."""
+    """
+    Those of the event's batch or of the re-deposit, by committee position; they stand in its
+    content.
+    """
+    redeposit: EntryProof | None
+    """The re-deposit that the answers name, with its content; None if they name the batch."""
     answers: Annotated[tuple[SignedShares, ...], Meta(min_length=1, max_length=COMMITTEE_MAX)]
     """Ascending by validator."""
 
@@ -93,6 +102,13 @@ class Blame:
     detail: str
 
 
+class _Dealt(NamedTuple):
+    """Deposits: the log index of what placed them, and their epoch."""
+
+    placed: int
+    epoch: int
+
+
 def verify_fault(claim: FaultClaim, facts: Facts) -> Blame:
     """
     Return whom `claim` convicts: the first committee member with a false share, else the dealer.
@@ -104,7 +120,8 @@ def verify_fault(claim: FaultClaim, facts: Facts) -> Blame:
         VerificationError: nobody is at fault, or the claim is about something else.
     """
     proven, body, part = _event(claim, facts)
-    epoch = facts.log.registry.epochs[part.epoch]
+    dealt = _dealt(claim, facts, part)
+    epoch = facts.log.registry.epochs[dealt.epoch]
     hashed = common_hash(encode(facts.common))
     shares: dict[int, bytes] = {}
     for answer in claim.answers:
@@ -114,7 +131,7 @@ def verify_fault(claim: FaultClaim, facts: Facts) -> Blame:
                 f"member {answer.validator} is not in the committee of epoch {epoch.epoch}"
             )
         _check_signature(answer, hashed, facts)
-        share = _share(answer, claim.event, epoch)
+        share = _share(answer, claim.event, dealt)
         assert share.path is not None, claim.event
         try:
             verify_inclusion(
@@ -150,9 +167,26 @@ def _event(claim: FaultClaim, facts: Facts) -> tuple[ProvenEvent, bytes, BatchPa
     if proven is None or proven.body is None or proven.entry.batch is None:
         raise VerificationError(f"event {claim.event} has no body in these facts")
     part = proven.entry.batch
-    if digest("deposits", encode(claim.deposits)) != part.deposits_hash:
-        raise VerificationError(f"the deposits are not those of batch {claim.event.index}")
     return proven, proven.body, part
+
+
+def _dealt(claim: FaultClaim, facts: Facts, part: BatchPart) -> _Dealt:
+    """Return where the deposits of a claim were placed, once they are proven to be those."""
+    if claim.redeposit is None:
+        if digest("deposits", encode(claim.deposits)) != part.deposits_hash:
+            raise VerificationError(f"the deposits are not those of batch {claim.event.index}")
+        return _Dealt(claim.event.index, part.epoch)
+    verifier = EntryVerifier(facts.common.ledger_id, facts.log.registry)
+    head = TreeHead(facts.common.size, facts.common.root)
+    entry = verifier.entry(claim.redeposit, head).expect(Kind.REDEPOSIT)
+    assert entry.content is not None, entry.index
+    content = REDEPOSIT.decode(entry.content)
+    if content.index != claim.event.index or content.deposits != claim.deposits:
+        raise VerificationError(
+            f"entry {entry.index} does not deal the keys of batch {claim.event.index} by these "
+            "deposits"
+        )
+    return _Dealt(entry.index, content.epoch)
 
 
 def _check_signature(answer: SignedShares, hashed: bytes, facts: Facts) -> None:
@@ -166,9 +200,10 @@ def _check_signature(answer: SignedShares, hashed: bytes, facts: Facts) -> None:
     raise SignatureError(f"answer of member {answer.validator} is signed by none of its node keys")
 
 
-def _share(answer: SignedShares, event: EventId, epoch: EpochRecord) -> EventShare:
+def _share(answer: SignedShares, event: EventId, dealt: _Dealt) -> EventShare:
     for entry in PAYLOAD.decode(answer.payload):
-        if entry.index != event.index or entry.epoch != epoch.epoch:
+        # Out of other deposits of the batch the share is another one.
+        if entry.index != event.index or (entry.placed, entry.epoch) != dealt:
             continue
         for share in entry.shares:
             if share.position == event.position:

@@ -25,6 +25,8 @@ SUBSETS_MAX: Final = 4368
 
 _Place = tuple[int, int]
 """Log index and position of an event."""
+_Source = tuple[int, int]
+"""Log index at which deposits were placed, and their epoch."""
 
 
 def open_keys(
@@ -43,15 +45,15 @@ def open_keys(
         validator: _shares(payload, validator, epochs)
         for validator, payload in sorted(payloads.items())
     }
-    groups: dict[tuple[int, tuple[int, ...]], list[tuple[EventId, bytes]]] = {}
+    groups: dict[tuple[_Source, tuple[int, ...]], list[tuple[EventId, bytes]]] = {}
     for event, body in bodies:
         place = (event.index, event.position)
         named = {v: shares[place] for v, shares in held.items() if place in shares}
-        for epoch in sorted({epoch for epoch, _ in named.values()}):
-            holders = tuple(v for v, (number, _) in named.items() if number == epoch)
-            groups.setdefault((epoch, holders), []).append((event, body))
+        for source in sorted({source for source, _ in named.values()}):
+            holders = tuple(v for v, (other, _) in named.items() if other == source)
+            groups.setdefault((source, holders), []).append((event, body))
     keys: dict[EventId, bytes] = {}
-    for (number, holders), group in groups.items():
+    for ((_, number), holders), group in groups.items():
         closed = [each for each in group if each[0] not in keys]
         keys |= _open_group(closed, holders, held, epochs[number])
     return keys
@@ -60,7 +62,7 @@ def open_keys(
 def _open_group(
     closed: list[tuple[EventId, bytes]],
     holders: tuple[int, ...],
-    held: Mapping[int, Mapping[_Place, tuple[int, bytes]]],
+    held: Mapping[int, Mapping[_Place, tuple[_Source, bytes]]],
     epoch: EpochRecord,
 ) -> dict[EventId, bytes]:
     """Try sets of `holders`, all of whom hold shares of `closed`, until every key is found."""
@@ -88,10 +90,10 @@ def _open_group(
 
 def _shares(
     payload: Iterable[EntryShares], validator: int, epochs: Sequence[EpochRecord]
-) -> dict[_Place, tuple[int, bytes]]:
-    """Return epoch and share of each event that a member answered for."""
+) -> dict[_Place, tuple[_Source, bytes]]:
+    """Return source and share of each event that a member answered for."""
     dealt = {each.epoch for each in epochs if each.position(validator) is not None}
-    shares: dict[_Place, tuple[int, bytes]] = {}
+    shares: dict[_Place, tuple[_Source, bytes]] = {}
     twice: set[_Place] = set()
     for entry in payload:
         if entry.epoch not in dealt:
@@ -100,7 +102,7 @@ def _shares(
             place = (entry.index, each.position)
             if place in shares:
                 twice.add(place)
-            shares[place] = (entry.epoch, each.share)
+            shares[place] = ((entry.placed, entry.epoch), each.share)
     return {place: share for place, share in shares.items() if place not in twice}
 
 

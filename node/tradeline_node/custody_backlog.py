@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 FILE_NAME: Final = "late.sqlite"
 LEAVES_AT_ONCE: Final = 1000
+SAY_AFTER_S: Final = 30.0
+"""For which findings are collected, so that one record says many; a day is allowed."""
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS todo (placed INTEGER PRIMARY KEY, ok INTEGER);
@@ -83,6 +86,8 @@ class CustodyBacklog:
         self._store, self._custody, self._member = store, custody, member
         self._attachments, self._redeposits = attachments, redeposits
         self._lock = threading.Lock()
+        self._found_s: float | None = None
+        """Since when there is something new to say; None after a restart, too."""
         try:
             self._rows = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             path.chmod(0o600)
@@ -183,9 +188,10 @@ class CustodyBacklog:
 
     def content(self) -> bytes | None:
         """
-        Return the content of a custody record with what was found; None if nothing can be said.
+        Return the content of a custody record with what was found.
 
-        What the ledger would refuse by now is dropped.
+        None while findings are collected, and if nothing can be said; what the ledger would refuse
+        by now is dropped.
 
         Raises:
             StoreError: the log can't be read, or the file can't be written.
@@ -194,6 +200,10 @@ class CustodyBacklog:
             found = self._rows.execute(
                 "SELECT placed, ok FROM todo WHERE ok IS NOT NULL ORDER BY placed"
             ).fetchall()
+        waited = self._found_s is None or time.monotonic() - self._found_s >= SAY_AFTER_S
+        if not waited and len(found) < CUSTODY_ROWS_MAX:
+            return None
+        self._found_s = None
         rows: dict[int, CustodyRow] = {}
         for placed, ok in found:
             deposits, submission = self._deposits(placed)
@@ -285,6 +295,7 @@ class CustodyBacklog:
             self._write(("DELETE FROM todo WHERE placed = ?", [(placed,)]))
         else:
             self._write(("UPDATE todo SET ok = ? WHERE placed = ?", [(int(ok), placed)]))
+            self._found_s = self._found_s or time.monotonic()
 
     def _write(self, *changes: tuple[str, Sequence[tuple[int, ...]]]) -> None:
         try:

@@ -212,7 +212,9 @@ class ReleaseService:
                 assert deposits is not None, index
                 shares = self._shares(there, submission, deposits, want)
                 if shares:
-                    opened.shares.append(EntryShares(index, deposits.epoch, shares))
+                    opened.shares.append(
+                        EntryShares(index, deposits.placed, deposits.epoch, shares)
+                    )
         return opened
 
     def _open_entry(

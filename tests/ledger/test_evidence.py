@@ -65,7 +65,7 @@ def scene() -> Scene:
 def claim(scene: Scene, answers: dict[int, Answer]) -> bytes:
     deposits = decode_submission(scene.committee.world.contents[FIRST.index]).batch.deposits
     signed = tuple(SignedShares(v, a.signature, a.payload) for v, a in sorted(answers.items()))
-    return encode(FaultClaim(FIRST, deposits, signed))
+    return encode(FaultClaim(FIRST, deposits, None, signed))
 
 
 def false_answer(scene: Scene, validator: int) -> Answer:

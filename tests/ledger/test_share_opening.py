@@ -172,6 +172,7 @@ def claim(scene: Scene, answers: dict[int, Answer], event: EventId = FIRST) -> F
     return FaultClaim(
         event,
         decode_submission(content).batch.deposits,
+        None,
         tuple(SignedShares(v, a.signature, a.payload) for v, a in sorted(answers.items())),
     )
 

@@ -19,12 +19,14 @@ from tradeline_ledger.mark import MarkKind
 from tradeline_ledger.redeposit import redeposit_hash
 from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import make_batch
+from tradeline_node import custody_backlog
 from tradeline_node.custody_backlog import Wanted
 from tradeline_node.errors import RequestError
 
 
 @pytest.fixture
-def committee(tmp_path: Path) -> Iterator[Committee]:
+def committee(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Committee]:
+    monkeypatch.setattr(custody_backlog, "SAY_AFTER_S", 0.0)
     made = Committee(tmp_path)
     yield made
     made.close()
@@ -263,3 +265,21 @@ def test_a_misdealt_redeposit_is_found_out_by_who_gave_no_receipt(committee: Com
     node.backlog.take(second, encode(lying.sealed))
     assert node.backlog.look(placed) is None
     assert said(committee, 4) == [CustodyRow(index, 0, 0)]
+
+
+def test_findings_are_collected_before_they_are_said(
+    committee: Committee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(custody_backlog, "SAY_AFTER_S", 3600.0)
+    node = committee.nodes[4]
+    indexes = []
+    for _ in range(3):
+        index, attachment = submitted(committee)
+        wanted = look(node, index)
+        assert wanted is not None
+        node.backlog.take(wanted, encode(attachment))
+        node.backlog.look(index)
+        indexes.append(index)
+        assert node.backlog.content() is None
+    monkeypatch.setattr(custody_backlog, "CUSTODY_ROWS_MAX", 3)
+    assert said(committee, 4) == [CustodyRow(index, 0, 1) for index in indexes]

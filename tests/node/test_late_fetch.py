@@ -16,7 +16,7 @@ from tradeline_ledger import state
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.hpke import seal, tag_key_info
 from tradeline_ledger.tag import tag_key_hash
-from tradeline_node import late_fetch
+from tradeline_node import custody_backlog, late_fetch
 from tradeline_node.errors import PeerError, RequestError
 from tradeline_node.late_fetch import LateFetch
 from tradeline_node.logs import node_log
@@ -116,6 +116,7 @@ def test_attachment_and_finding_come_late_by_themselves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(late_fetch, "GRACE_S", 0.0)
+    monkeypatch.setattr(custody_backlog, "SAY_AFTER_S", 0.0)
     with Cluster(tmp_path / "net").running() as cluster:
         cluster.hand_over_tag_keys()
         world = cluster.world()

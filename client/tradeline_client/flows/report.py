@@ -42,6 +42,7 @@ from tradeline_ledger.errors import (
 from tradeline_ledger.fault_evidence import fault_evidence
 from tradeline_ledger.history import EventId
 from tradeline_ledger.merkle import PATH_HASHES_MAX, leaf_hash, verify_inclusion
+from tradeline_ledger.redeposit import REDEPOSIT, REDEPOSIT_BYTES_MAX
 from tradeline_ledger.release import (
     COMMON,
     PAYLOAD,
@@ -69,7 +70,7 @@ from tradeline_ledger.statement import (
     EntryLeaf,
     decode_leaf,
 )
-from tradeline_ledger.submission import decode_submission
+from tradeline_ledger.submission import Deposit, decode_submission
 from tradeline_ledger.tag import year_key
 from tradeline_ledger.trust import verify_block
 
@@ -291,7 +292,7 @@ class _Read:
         members = [*self.collected.committee, *self.collected.elders]
         yield from self.collected.ask(members, Want.SHARES | Want.SHARE_PATHS, ROUNDS[1][1])
         released = replace(released, answers=dict(self.collected.answers))
-        claims = yield from self._claims(node, released, events)
+        claims = yield from self._claims(node, released, events, common.size)
         return read_report(self.log, replace(released, claims=claims), self.subject)
 
     def _release(
@@ -332,13 +333,22 @@ class _Read:
         content = yield from _content(node, hash_, CONSENT_BYTES_MAX)
         return EntryProof(proof.index, proof.leaf, proof.path, content, None)
 
+    def _redeposit(self, node: int, placed: int, size: int) -> Flow[EntryProof]:
+        """Return the entry at log index `placed`, with its content and its path to `size`."""
+        (answer,) = yield Round((Request(node, "GET", f"/v1/entries/{placed}?size={size}"),))
+        proof = _proof(placed, read(answer), None)
+        hash_ = STATEMENT.decode(_entry_leaf(node, proof).statement).content_hash
+        content = yield from _content(node, hash_, REDEPOSIT_BYTES_MAX)
+        return EntryProof(proof.index, proof.leaf, proof.path, content, None)
+
     def _claims(
-        self, node: int, released: Released, events: Sequence[EventId]
+        self, node: int, released: Released, events: Sequence[EventId], size: int
     ) -> Flow[tuple[FaultClaim, ...]]:
         """
         Return claims that convict who is at fault for each of `events`, its dealer at last.
 
         What convicts stands in evidence files of the folder, of the first events of each member.
+        `size` is that of the histories.
 
         Raises:
             SealError: nobody can be convicted for an event; too few members answer.
@@ -346,17 +356,21 @@ class _Read:
         entries = {proof.index: proof for proof in released.proofs.entries}
         claims = []
         for event in events:
-            leaf = _entry_leaf(node, entries[event.index])
-            hash_ = STATEMENT.decode(leaf.statement).content_hash
-            content = yield from _content(node, hash_, CONTENT_BYTES_MAX)
-            deposits = decode_submission(content).batch.deposits
+            sources = {v: _source(answer, event) for v, answer in released.answers.items()}
+            known = Counter(source for source in sources.values() if source is not None)
+            placed = known.most_common(1)[0][0] if known else event.index
+            proof = entries[event.index]
+            if placed != event.index:
+                proof = yield from self._redeposit(node, placed, size)
+            deposits = yield from _deposits(node, proof, again=placed != event.index)
             signed = [
                 SignedShares(member, answer.signature, answer.payload)
                 for member, answer in sorted(released.answers.items())
-                if _has_share(answer, event)
+                if sources[member] == placed
             ]
             while signed:
-                claim = FaultClaim(event, deposits, tuple(signed))
+                again = proof if placed != event.index else None
+                claim = FaultClaim(event, deposits, again, tuple(signed))
                 blame = verify_fault_of(self.log, released, claim)
                 claims.append(claim)
                 self._keep_evidence(released, claim, blame)
@@ -372,6 +386,8 @@ class _Read:
         self.convicted[key] += 1
         if self.convicted[key] > EVIDENCE_EACH_MAX:
             return
+        if blame.part is Part.DEALER and claim.redeposit is not None:
+            return  # a file of that type is about a submission's own deposits; the claim proves it
         data = fault_evidence(self.log, fault_bundle(self.log, released), claim, blame)
         word = "dealing" if blame.part is Part.DEALER else "false-share"
         event = f"{blame.event.index}-{blame.event.position}"
@@ -397,18 +413,26 @@ def _entry_leaf(node: int, proof: EntryProof) -> EntryLeaf:
     return leaf
 
 
-def _has_share(answer: Answer, event: EventId) -> bool:
-    """Return whether an answer holds a share of an event; of what does not decode, none."""
+def _source(answer: Answer, event: EventId) -> int | None:
+    """Return what placed the deposits that an answer's share of an event is out of, if any."""
     try:
         payload = PAYLOAD.decode(answer.payload)
     except MalformedError:
-        return False
-    return any(
-        share.position == event.position
-        for entry in payload
-        if entry.index == event.index
-        for share in entry.shares
-    )
+        return None
+    for entry in payload:
+        if entry.index == event.index and any(s.position == event.position for s in entry.shares):
+            return entry.placed
+    return None
+
+
+def _deposits(node: int, proof: EntryProof, *, again: bool) -> Flow[tuple[Deposit, ...]]:
+    """Return the deposits of a submission or, `again`, of a re-deposit, whose content it has."""
+    if again:
+        assert proof.content is not None, proof.index
+        return REDEPOSIT.decode(proof.content).deposits
+    hash_ = STATEMENT.decode(_entry_leaf(node, proof).statement).content_hash
+    content = yield from _content(node, hash_, CONTENT_BYTES_MAX)
+    return decode_submission(content).batch.deposits
 
 
 def _lapsed(reading: Reading) -> int:
