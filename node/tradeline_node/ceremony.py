@@ -23,6 +23,7 @@ from tradeline_ledger.tag import linker_hash
 from tradeline_node.candidacy import check_without_ledger, read_candidate
 from tradeline_node.durable import write_file
 from tradeline_node.errors import ConfigError, KeystoreError
+from tradeline_node.fingerprint import fingerprint
 from tradeline_node.founding import default_params, make_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.member_folder import open_client_keys, take_consortium_key, write_ledger
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from tradeline_ledger.registry import MemberRecord
 
 FILE_BYTES_MAX: Final = 4 << 20
-FINGERPRINT_DIGITS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +185,6 @@ def read_draft(path: Path) -> Draft:
         return open_draft(content)
     except LedgerError as error:
         raise ConfigError(f"{path} is no draft: {error}") from error
-
-
-def fingerprint(key: bytes) -> str:
-    """Return a key as people compare it: the first 32 of its hex digits, in fours."""
-    shown = key.hex()[:FINGERPRINT_DIGITS]
-    return " ".join(shown[i : i + 4] for i in range(0, len(shown), 4))
 
 
 def _own(draft: Draft, founder: Path) -> MemberRecord:

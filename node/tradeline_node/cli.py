@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -137,7 +138,13 @@ def doctor(
     from tradeline_node.doctor import examine_folder  # noqa: PLC0415
     from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
 
-    passphrase = read_passphrase(passphrase_file, "the keystores")
+    @functools.cache
+    def given(path: Path | None) -> bytes:
+        return read_passphrase(path, "the keystores")
+
+    def passphrase(config: Config) -> bytes:
+        return given(_passphrase_path(passphrase_file, config))
+
     reports = examine_folder(folder, os.environ, passphrase, deep=deep, peers=peers)
     findings = [each for report in reports for each in report.findings]
     if as_json:

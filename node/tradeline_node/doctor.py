@@ -10,122 +10,133 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 
 from tradeline_ledger.errors import LedgerError
-from tradeline_ledger.registry import MemberRecord
+from tradeline_ledger.genesis import Ledger
+from tradeline_ledger.registry import MemberRecord, Registry
 from tradeline_node.compare import compare_log
 from tradeline_node.config import Config, load_config
 from tradeline_node.custody_file import AttachmentFile, check_items
 from tradeline_node.errors import NodeError, PeerError, StoreError
+from tradeline_node.findings import Report
+from tradeline_node.fingerprint import fingerprint
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import Keystore, open_keystore
-from tradeline_node.peers import PeerClient
+from tradeline_node.peers import PeerClient, said
 from tradeline_node.published import read_own
 from tradeline_node.run import member_folders
 from tradeline_node.store import LedgerStore
+from tradeline_node.surroundings import check_clock, check_peers, check_start
 from tradeline_node.tls import pinned_context
 
 HEALTH_TIMEOUT_S: Final = 3.0
-FINDINGS_MAX: Final = 200
 _RESTORE: Final = "put the file back from a backup, or copy it from another node and check again"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong."""
-
-    code: str
-    """config, keystore, genesis, store, record, custody, signed, health, peer, peer-differs."""
-    where: str
-    """File, record or peer."""
-    detail: str
-    remedy: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What was looked at in one member folder, and what was found."""
-
-    folder: Path
-    checks: list[str] = field(default_factory=list)
-    """What was done, each with its figures."""
-    findings: list[Finding] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON shows it."""
-        return {
-            "folder": str(self.folder),
-            "checks": self.checks,
-            "findings": [asdict(each) for each in self.findings],
-        }
-
-    def add(self, code: str, where: object, detail: object, remedy: str) -> None:
-        """Take note of a finding, up to `FINDINGS_MAX`."""
-        if len(self.findings) < FINDINGS_MAX:
-            self.findings.append(Finding(code, str(where), str(detail), remedy))
-
-
 def examine_folder(
-    folder: Path, environment: Mapping[str, str], passphrase: bytes, *, deep: bool, peers: bool
+    folder: Path,
+    environment: Mapping[str, str],
+    passphrase: Callable[[Config], bytes],
+    *,
+    deep: bool,
+    peers: bool,
 ) -> list[Report]:
     """
     Return a report on each member folder of `folder`.
 
-    `deep` replays the whole log and reads every attachment; `peers` compares with other nodes.
+    `passphrase` returns that of a node's keystore, or raises `NodeError`. `deep` replays the whole
+    log and reads every attachment; `peers` asks the other nodes, and compares with them.
 
     Raises:
         ConfigError: there is no member folder.
     """
-    return [
-        _examine(each, environment, passphrase, deep=deep, peers=peers)
-        for each in member_folders(folder)
-    ]
+    reports = []
+    seen: dict[bytes, Path] = {}
+    for each in member_folders(folder):
+        report = Report(each)
+        keys = _examine(report, environment, passphrase, deep=deep, peers=peers)
+        if keys is not None:
+            _double(report, keys, seen)
+        reports.append(report)
+    return reports
+
+
+def _double(report: Report, keys: Keystore, seen: dict[bytes, Path]) -> None:
+    """Look for a validator key that another folder has, too."""
+    other = seen.setdefault(keys.engine.public, report.folder)
+    if other != report.folder:
+        report.add(
+            "double",
+            report.folder,
+            f"it has the engine key {fingerprint(keys.engine.public)}, as {other} has",
+            "never run both: two validators with one key vote twice, which is kept as evidence "
+            "against their member; remove one of the folders",
+        )
 
 
 def _examine(
-    folder: Path, environment: Mapping[str, str], passphrase: bytes, *, deep: bool, peers: bool
-) -> Report:
-    report = Report(folder)
+    report: Report,
+    environment: Mapping[str, str],
+    passphrase: Callable[[Config], bytes],
+    *,
+    deep: bool,
+    peers: bool,
+) -> Keystore | None:
+    """Examine one member folder; return its keys, if they open."""
+    folder = report.folder
     try:
         config = load_config(folder, environment)
         ledger = read_genesis(config.path(config.node.genesis))
     except NodeError as error:
         report.add("config", folder, error, "correct what the message names")
-        return report
+        return None
     report.checks.append("configuration, genesis")
     keys = _keystore(report, config, passphrase)
+    store = _open_store(report, config, ledger)
+    registry = ledger.registry if store is None else store.registry
+    try:
+        running = _health(report, config, registry.member(config.node.member))
+        if not running:
+            check_start(report, config, ledger)
+        if keys is not None:
+            _keys(report, config, keys, registry)
+        if store is not None:
+            _store(report, config, store, deep=deep)
+            check_clock(report, store)
+            _custody(report, config, store, deep=deep)
+        if peers and keys is not None:
+            unreached = check_peers(report, config, keys, registry, running=running)
+            if store is not None:
+                asyncio.run(_peers(report, config, store, keys, deep=deep, skipped=unreached))
+    finally:
+        if store is not None:
+            store.close()
+    return keys
+
+
+def _open_store(report: Report, config: Config, ledger: Ledger) -> LedgerStore | None:
     path = config.path(config.storage.ledger)
     if not path.exists():
         report.checks.append("no ledger store yet: the node never ran")
-        return report
+        return None
     try:
-        store = LedgerStore.open(path, ledger, read_only=True)
+        return LedgerStore.open(path, ledger, read_only=True)
     except NodeError as error:
         report.add("store", path, error, "restore the store, or remove it to fetch the log anew")
-        return report
-    try:
-        _store(report, config, store, deep=deep)
-        if keys is not None:
-            _keys(report, config, keys, store)
-        _custody(report, config, store, deep=deep)
-        _health(report, config, store.registry.member(config.node.member))
-        if peers and keys is not None:
-            asyncio.run(_peers(report, config, store, keys, deep=deep))
-    finally:
-        store.close()
-    return report
+        return None
 
 
-def _keystore(report: Report, config: Config, passphrase: bytes) -> Keystore | None:
+def _keystore(
+    report: Report, config: Config, passphrase: Callable[[Config], bytes]
+) -> Keystore | None:
     path = config.path(config.node.keys)
     try:
-        keys = open_keystore(path, passphrase)
+        keys = open_keystore(path, passphrase(config))
     except NodeError as error:
         report.add("keystore", path, error, "correct what the message names")
         return None
@@ -140,9 +151,9 @@ def _keystore(report: Report, config: Config, passphrase: bytes) -> Keystore | N
     return keys
 
 
-def _keys(report: Report, config: Config, keys: Keystore, store: LedgerStore) -> None:
+def _keys(report: Report, config: Config, keys: Keystore, registry: Registry) -> None:
     try:
-        keys.check(store.registry.member(keys.member), config.path(config.node.keys))
+        keys.check(registry.member(config.node.member), config.path(config.node.keys))
     except NodeError as error:
         report.add("keystore", config.path(config.node.keys), error, "correct what it names")
 
@@ -233,30 +244,40 @@ def _attachments(folder: Path) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _health(report: Report, config: Config, record: MemberRecord | None) -> None:
-    """Ask the node itself, if it runs."""
+def _health(report: Report, config: Config, record: MemberRecord | None) -> bool:
+    """Ask the node itself, and return whether it runs."""
     pin = record.tls_pin if record is not None else None
     url = f"{config.url(tls=pin is not None)}/healthz"
     verify = pinned_context(pin) if pin is not None else False
     try:
         answer = httpx2.get(url, timeout=HEALTH_TIMEOUT_S, trust_env=False, verify=verify)
         components = json.loads(answer.content)["components"]
-    except (httpx2.HTTPError, httpx2.InvalidURL):
-        report.checks.append("the node does not run")
-        return
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        reason = said(error)
+        report.checks.append(
+            "the node does not run" if reason == type(error).__name__ else f"{url}: {reason}"
+        )
+        return False
     except (ValueError, KeyError, TypeError):
         report.add(
             "health", url, "what answers there is no node", "end what uses the port, or set another"
         )
-        return
+        return True
     report.checks.append("the node runs")
     for each in components:
         if not each["ok"]:
             report.add("health", f"{url}: {each['name']}", each["detail"], "see the detail")
+    return True
 
 
 async def _peers(
-    report: Report, config: Config, store: LedgerStore, keys: Keystore, *, deep: bool
+    report: Report,
+    config: Config,
+    store: LedgerStore,
+    keys: Keystore,
+    *,
+    deep: bool,
+    skipped: set[int],
 ) -> None:
     client = PeerClient(
         keys.node, keys.member, store.ledger.ledger_id, config.publish.peer_timeout_ms
@@ -265,7 +286,7 @@ async def _peers(
     try:
         for number in store.registry.epoch.validators:
             record = store.registry.member(number)
-            if number == keys.member or record is None:
+            if number == keys.member or record is None or number in skipped:
                 continue
             try:
                 compared.append(await compare_log(store, client, record, deep=deep))

@@ -16,9 +16,10 @@ from tradeline_ledger.member_files import NODE_KEYS_NAME
 from tradeline_ledger.tag import linker_hash
 from tradeline_ledger.trust import STEP, change_heights
 from tradeline_node.candidacy import check_without_ledger, read_candidate
-from tradeline_node.ceremony import fingerprint, seal_linker
+from tradeline_node.ceremony import seal_linker
 from tradeline_node.durable import write_file
 from tradeline_node.errors import ConfigError, KeystoreError
+from tradeline_node.fingerprint import fingerprint
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.member_folder import open_client_keys, take_consortium_key, write_ledger
@@ -153,8 +154,8 @@ def _check_same(registered: MemberRecord, own: MemberRecord) -> None:
         ours, theirs = getattr(own, field), getattr(registered, field)
         if ours != theirs:
             raise ConfigError(
-                f"member {own.id} is registered with {field} {fingerprint(theirs or b'')}, the "
-                f"candidate file says {fingerprint(ours or b'')}: another institution has that "
+                f"member {own.id} is registered with {field} {fingerprint(theirs)}, the "
+                f"candidate file says {fingerprint(ours)}: another institution has that "
                 "id, or the folder was made anew after the vote"
             )
 

@@ -55,7 +55,7 @@ def init(
         Candidacy,
         make_candidate,
     )
-    from tradeline_node.ceremony import fingerprint  # noqa: PLC0415
+    from tradeline_node.fingerprint import fingerprint  # noqa: PLC0415
     from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
     from tradeline_node.member_keys import Place  # noqa: PLC0415
 
@@ -146,7 +146,7 @@ def join(
 
 
 def _show_invite(invite: Invite) -> None:
-    from tradeline_node.ceremony import fingerprint  # noqa: PLC0415
+    from tradeline_node.fingerprint import fingerprint  # noqa: PLC0415
 
     ledger, registry = invite.log.ledger, invite.registry
     until = datetime.fromtimestamp(invite.until_ms / 1000, UTC)
@@ -160,7 +160,7 @@ def _show_invite(invite: Invite) -> None:
         if record is not None:
             typer.echo(
                 f"validator  {record.id:>3}  root key {fingerprint(record.root_key)}  "
-                f"TLS key {fingerprint(record.tls_pin or b'') or 'none'}\n"
+                f"TLS key {fingerprint(record.tls_pin)}\n"
                 f"                {record.name}, {record.endpoint}, {record.engine_peer}"
             )
 

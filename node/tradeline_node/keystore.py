@@ -24,6 +24,7 @@ from tradeline_ledger.member_files import NODE_KEYS, NodeKeys
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.signing import SigningKey
 from tradeline_node.errors import KeystoreError
+from tradeline_node.fingerprint import fingerprint
 from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.tls import tls_key, tls_pin
 
@@ -90,16 +91,22 @@ class Keystore:
         )
         given = (
             ("engine", self.engine.public, record.engine_key),
-            ("engine's peer", peer_id(self.peer.public), record.engine_peer.partition("@")[0]),
+            ("engine's peer", _peer(peer_id(self.peer.public)), _peer(record.engine_peer)),
             ("TLS", tls_pin(self.tls), record.tls_pin),
         )
         optional = [each for each in given if each[2]]
         for what, own, registered in (*pairs, *optional):
             if own != registered:
                 raise KeystoreError(
-                    f"{where}: the {what} key is not the one of member {record.id} in the "
-                    "registry; use the keystore of this ledger, or post a key change"
+                    f"{where}: the {what} key {fingerprint(own)} is not the one of member "
+                    f"{record.id} in the registry, which has {fingerprint(registered)}; use the "
+                    "keystore of this ledger, or post a key change"
                 )
+
+
+def _peer(engine_peer: str) -> bytes:
+    """Return the id in the address of an engine."""
+    return bytes.fromhex(engine_peer.partition("@")[0])
 
 
 def open_keystore(path: Path, passphrase: bytes) -> Keystore:

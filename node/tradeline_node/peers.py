@@ -134,7 +134,7 @@ class PeerClient:
                 return PeerAnswer(response.status_code, bytes(answer))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PeerError(
-                f"member {recipient} at {endpoint} does not answer: {_said(error)}"
+                f"member {recipient} at {endpoint} does not answer: {said(error)}"
             ) from error
 
     async def close(self) -> None:
@@ -156,8 +156,8 @@ class PeerClient:
         return self._clients[pin]
 
 
-def _said(error: Exception) -> str:
-    """Return what went wrong; in whole if somebody else holds the TLS key."""
+def said(error: Exception) -> str:
+    """Return in few words what went wrong; in whole if somebody else holds the TLS key."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, PinError):
         cause = cause.__cause__ or cause.__context__

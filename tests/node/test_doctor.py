@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from rocksdict import Options, Rdict
 from tests.node.cluster import PASSPHRASE, Cluster
+from tests.world import seed
 
+from tradeline_ledger.signing import SigningKey
 from tradeline_node import index as tables
-from tradeline_node.doctor import Report, examine_folder
+from tradeline_node.doctor import examine_folder
+from tradeline_node.findings import Report
+from tradeline_node.fingerprint import fingerprint
 from tradeline_node.store import LedgerStore
 
 
@@ -33,7 +37,7 @@ def folder(healthy: Cluster, tmp_path: Path) -> Path:
 
 
 def examine(folder: Path, *, deep: bool = True, passphrase: bytes = PASSPHRASE) -> list[Report]:
-    return examine_folder(folder, {}, passphrase, deep=deep, peers=False)
+    return examine_folder(folder, {}, lambda _: passphrase, deep=deep, peers=False)
 
 
 def codes(reports: list[Report]) -> set[tuple[str, str]]:
@@ -96,7 +100,11 @@ def test_locked_keystore_and_wrong_keys_are_found(folder: Path) -> None:
         (f"member-{n}", "keystore") for n in (1, 2, 3, 4)
     }
     shutil.copy(folder / "member-1" / "node.keys", folder / "member-2" / "node.keys")
-    assert codes(examine(folder)) == {("member-2", "keystore")}
+    reports = examine(folder)
+    assert codes(reports) == {("member-2", "keystore"), ("member-2", "double")}
+    of_other, of_own = (fingerprint(SigningKey(seed("node", n)).public) for n in (1, 2))
+    details = [each.detail for each in reports[1].findings]
+    assert any(of_other in each and of_own in each for each in details), details
 
 
 def test_wrong_configuration_and_genesis_are_found(folder: Path) -> None:
@@ -119,7 +127,7 @@ def tampered(healthy: Cluster, tmp_path: Path) -> Iterator[Cluster]:
 
 
 def test_peers_and_the_doctor_point_at_the_same_record(tampered: Cluster) -> None:
-    reports = examine_folder(tampered.folder, {}, PASSPHRASE, deep=True, peers=True)
+    reports = examine_folder(tampered.folder, {}, lambda _: PASSPHRASE, deep=True, peers=True)
     found = [each for report in reports for each in report.findings]
     assert ("member-2", "record") in codes(reports)
     assert all("3" in each.where for each in found), found
@@ -129,7 +137,7 @@ def test_peers_and_the_doctor_point_at_the_same_record(tampered: Cluster) -> Non
 
 
 def test_node_that_does_not_answer_is_named(healthy: Cluster, folder: Path) -> None:
-    reports = examine_folder(folder / "member-1", {}, PASSPHRASE, deep=False, peers=True)
+    reports = examine_folder(folder / "member-1", {}, lambda _: PASSPHRASE, deep=False, peers=True)
     assert {(each.code, each.where) for each in reports[0].findings} == {
         ("peer", f"member {n}") for n in (2, 3, 4)
     }

@@ -76,7 +76,7 @@ def run_supervised(
         )
     check_binary(find_binary(config.engine.binary, config.folder))
     with _only_one(config), _runtime_folder() as runtime:
-        _check_ports(config)
+        check_ports(config)
         supervisor = Supervisor(config, settings, passphrase, keys, runtime)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: supervisor.end())
@@ -297,7 +297,7 @@ def _runtime_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _check_ports(config: Config) -> None:
+def check_ports(config: Config) -> None:
     """
     Accept that the two ports are free.
 
