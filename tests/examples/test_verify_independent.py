@@ -23,23 +23,26 @@ import msgpack
 import msgspec.structs
 import pytest
 import tests.world
+from tests.governance import enact
 from tests.mirror import signed_checkpoint
 from tests.reading import Scene, full_scene, without_entry, without_event
 from tests.story import story
-from tests.world import INSTITUTIONS, make_ledger, seed
+from tests.world import DAY_MS, INSTITUTIONS, make_ledger, seed
 
 from tradeline_client.verification import Brought, verify_file
 from tradeline_ledger.body import body_aad, body_hash, pad, seal_bodies, seal_body
 from tradeline_ledger.bundle import BUNDLE, Bundle, withhold
-from tradeline_ledger.calendar import month, month_start_ms
+from tradeline_ledger.calendar import month, month_of, month_start_ms
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import EventError, MalformedError
 from tradeline_ledger.event import Event, check_event, decode_event
 from tradeline_ledger.history import EventId
 from tradeline_ledger.merkle import leaf_hash, path_of
 from tradeline_ledger.note import decode_note
+from tradeline_ledger.params import CategoryRetention
 from tradeline_ledger.policy import validators_policy
 from tradeline_ledger.policy_file import decode_policy, encode_policy
+from tradeline_ledger.proposal import Remove, SetCommittee, SetParams
 from tradeline_ledger.report import Report
 from tradeline_ledger.schemas import SCHEMAS
 from tradeline_ledger.signing import SigningKey
@@ -297,9 +300,50 @@ def test_a_registry_that_rewrites_the_past_is_refused_alike() -> None:
         (new, old),
         (replace(old, name="A long time ago"), replace(new, from_height=99)),
     ):
-        step = [*list(msgspec.structs.asdict(first).values())[:-1], members]
+        step = [first.checkpoint, first.index, first.leaf, first.path, members, None, None]
         fields[2] = [step, *whole.steps[1:]]
         assert same(encode(fields)) == (False, None)
+
+
+def voted() -> Scene:
+    """Return a scene in which votes change retention before the inquiry and the epoch after it."""
+    found = Scene()
+    world = found.committee.world
+    found.file(2, found.event(2, "before"))
+    months = (48, *(each.retain_months for each in world.ledger.params.retention[1:]))
+    retention = tuple(CategoryRetention(n, each) for n, each in enumerate(months, start=1))
+    params = msgspec.structs.replace(world.ledger.params, retention=retention)
+    enact(world, Remove(5), SetParams(params))
+    old, new = month_of("2026-03-04") + 60, month_of("2026-03-04") + 48
+    found.file(2, found.event(2, "sealed before the change"), month=old)
+    found.file(2, found.event(2, "after the change"), month=new)
+    world.time_ms += 2 * DAY_MS
+    found.file(2, found.event(2, "too long after it"), month=old)
+    found.ask()
+    enact(world, SetCommittee((1, 2, 3, 4), (1, 2, 3)))
+    return found
+
+
+def test_what_votes_change_is_followed_alike() -> None:
+    data = encode(voted().bundle())
+    whole = BUNDLE.decode(data)
+    assert [(each.epoch is None, each.settings is None) for each in whole.steps] == [
+        (True, False),
+        (False, True),
+    ]
+    said = list(compared(data).values())
+    assert said == ["shown", "shown", "shown", "invalid", "inquiry"]
+    first, second = whole.steps
+    replace = msgspec.structs.replace
+    assert second.epoch is not None
+    assert first.settings is not None
+    for steps in (
+        (replace(first, settings=None), second),
+        (first, replace(second, settings=first.settings)),
+        (first, replace(second, epoch=replace(second.epoch, epoch=2))),
+        (first, replace(second, epoch=None, settings=first.settings)),
+    ):
+        assert same(encode(replace(whole, steps=steps))) == (False, None)
 
 
 def test_what_time_and_marks_leave_is_read_alike() -> None:
