@@ -22,6 +22,7 @@ from tradeline_client.errors import RefusedError
 from tradeline_client.flows import checkpoint as checkpoint_flow
 from tradeline_client.flows import consent as consent_flow
 from tradeline_client.flows import entry as entry_flow
+from tradeline_client.flows import governance as governance_flow
 from tradeline_client.flows import inquiry as inquiry_flow
 from tradeline_client.flows import mark as mark_flow
 from tradeline_client.flows import position as position_flow
@@ -31,6 +32,7 @@ from tradeline_client.flows import submit as submit_flow
 from tradeline_client.flows import tag_keys as tag_key_flow
 from tradeline_client.flows.consent import ConsentStatus
 from tradeline_client.flows.entry import Placement
+from tradeline_client.flows.governance import ProposalStatus
 from tradeline_client.flows.inquiry import PostedInquiry, Question
 from tradeline_client.flows.submit import PlacedBatch
 from tradeline_client.journal import FeedPosition, Signed
@@ -45,6 +47,7 @@ from tradeline_ledger.event import Report
 from tradeline_ledger.history import EventId
 from tradeline_ledger.identifier import SubjectId
 from tradeline_ledger.mark import MarkReason
+from tradeline_ledger.proposal import Proposal, VoteChoice
 from tradeline_ledger.registry import Registry
 from tradeline_ledger.report import Reading
 from tradeline_ledger.signing import SigningKey
@@ -213,6 +216,22 @@ class Client(_Desk):
         """Return every consent that this member is a party of; see `flows.consent.show_all`."""
         return self.run(consent_flow.show_all(self.session))
 
+    def propose(self, proposal: Proposal) -> Placement:
+        """Post a proposal; see `flows.governance.propose`."""
+        return self.run(governance_flow.propose(self.session, proposal))
+
+    def vote(self, proposal: bytes, choice: VoteChoice) -> Placement:
+        """Approve or reject a proposal, by its id; see `flows.governance.vote`."""
+        return self.run(governance_flow.vote(self.session, proposal, choice))
+
+    def proposal(self, proposal: bytes) -> ProposalStatus:
+        """Return where a proposal stands, by its id; see `flows.governance.show`."""
+        return self.run(governance_flow.show(self.session, proposal))
+
+    def proposals(self) -> list[ProposalStatus]:
+        """Return every proposal; see `flows.governance.show_all`."""
+        return self.run(governance_flow.show_all(self.session))
+
     def erase(self, event: EventId, reason: MarkReason) -> Placement:
         """Have an event's body deleted everywhere; see `flows.mark.erase`."""
         return self.run(mark_flow.erase(self.session, event, reason))
@@ -338,6 +357,22 @@ class AsyncClient(_Desk):
     async def consents(self) -> list[ConsentStatus]:
         """Return every consent that this member is a party of; see `flows.consent.show_all`."""
         return await self.run(consent_flow.show_all(self.session))
+
+    async def propose(self, proposal: Proposal) -> Placement:
+        """Post a proposal; see `flows.governance.propose`."""
+        return await self.run(governance_flow.propose(self.session, proposal))
+
+    async def vote(self, proposal: bytes, choice: VoteChoice) -> Placement:
+        """Approve or reject a proposal, by its id; see `flows.governance.vote`."""
+        return await self.run(governance_flow.vote(self.session, proposal, choice))
+
+    async def proposal(self, proposal: bytes) -> ProposalStatus:
+        """Return where a proposal stands, by its id; see `flows.governance.show`."""
+        return await self.run(governance_flow.show(self.session, proposal))
+
+    async def proposals(self) -> list[ProposalStatus]:
+        """Return every proposal; see `flows.governance.show_all`."""
+        return await self.run(governance_flow.show_all(self.session))
 
     async def erase(self, event: EventId, reason: MarkReason) -> Placement:
         """Have an event's body deleted everywhere; see `flows.mark.erase`."""

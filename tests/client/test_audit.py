@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec.structs
 import pytest
+from tests.governance import enact, standing
 from tests.mirror import signed_checkpoint, write_mirror
 from tests.world import World, make_ledger
 
 from tradeline_client.audit import audit
 from tradeline_ledger.consent import consent_id
 from tradeline_ledger.encoding import encode
+from tradeline_ledger.errors import RulesError
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.policy import Policy, validators_policy
-from tradeline_ledger.statement import ENTRY, Kind, entry_leaf
+from tradeline_ledger.proposal import SetParams, SetRoles, SetRules
+from tradeline_ledger.statement import ENTRY, Kind, block_leaf, entry_leaf
 
 MONTH = 2026 * 12 + 60
 
@@ -176,3 +180,40 @@ def test_a_log_that_ends_within_a_block_is_a_finding(world: World, tmp_path: Pat
     write_mirror(cut, tmp_path)
 
     assert [each.code for each in audit(tmp_path).findings] == ["block-unfinished"]
+
+
+def test_votes_are_replayed_also_where_they_take_effect_in_a_block_without_entries(
+    tmp_path: Path,
+) -> None:
+    world = World()
+    params = msgspec.structs.replace(world.ledger.params, profile="eu")
+    identity = enact(world, SetRoles(5, 6), SetParams(params), effect_height=7)
+    while world.registry.settings == ():
+        assert len(world.block().leaves) <= 1
+    assert standing(world, identity).enacted_height == 7
+    world.block(world.entry(5, Kind.CONSENT, world.consent(world.terms(5, 2))))
+    write_mirror(world, tmp_path)
+    report = audit(tmp_path, policy_of(world))
+    assert report.ok
+    assert report.anchored
+    assert (report.blocks, report.entries) == (6, 4)
+    assert report.count(Kind.VOTE) == 2
+
+
+def test_a_log_of_rules_that_the_auditor_does_not_know_says_so(tmp_path: Path) -> None:
+    world = World()
+    enact(world, SetRules(2), effect_height=5)
+    world.block()
+    entry = world.entry(1, Kind.CONSENT, world.consent(world.terms()))
+    head = world.head
+    with pytest.raises(RulesError):
+        world.block(entry)
+    assert world.head == head
+    placed = entry_leaf(5, Outcome.ACCEPTED, ENTRY.decode(entry))
+    last = block_leaf(5, world.time_ms, world.head.block_hash, world.registry.root, 2)
+    world.contents[len(world.leaves)] = ENTRY.decode(entry).content
+    world.leaves += [placed, last]
+    write_mirror(world, tmp_path)
+    (finding,) = audit(tmp_path).findings
+    assert finding.code == "rules-unknown"
+    assert "install the version that the members voted for" in finding.detail

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.client.cli import Cli, Ran
@@ -37,6 +38,12 @@ class Council:
         )
         assert ran.code == code, ran.err
         return ran
+
+    def show(self, member: str, index: int) -> Any:
+        options = ("--folder", self.consortium.client(member), "--json")
+        return self.cli(
+            "show", index, *options, "--passphrase-file", self.consortium.passphrase
+        ).json
 
     def file(self, text: str) -> Path:
         path = self.path / "proposal.toml"
@@ -78,6 +85,9 @@ def test_members_change_their_registry_from_the_command_line(council: Council) -
     assert (listed["standing"], listed["approvals"]) == ("enacted", [1, 2, 3])
     (difference,) = listed["differences"]
     assert difference["where"] == "member 4 roles"
+    entry = council.show("court", listed["index"])
+    assert (entry["content"]["proposal"], entry["content"]["title"]) == (identity, "A change")
+    assert entry["content"]["changes"] == [{"what": "roles", "member": 4, "roles": 11}]
     unknown = council("court", "approve", "11" * 16, code=1)
     assert "vote-proposal-unknown" in unknown.err
 

@@ -20,7 +20,7 @@ from tradeline_client.audit.state import ReplayState
 from tradeline_client.audit.tree import TileTree
 from tradeline_ledger.checkpoint import Checkpoint, decode_checkpoint
 from tradeline_ledger.cosignature import verify_cosignatures
-from tradeline_ledger.errors import LedgerError, MalformedError, VerificationError
+from tradeline_ledger.errors import LedgerError, MalformedError, RulesError, VerificationError
 from tradeline_ledger.genesis import Ledger, open_genesis
 from tradeline_ledger.merkle import leaf_hash
 from tradeline_ledger.note import Note, decode_note, encode_vkey, verify_signatures
@@ -208,7 +208,8 @@ class _Auditor:
                 replaying = False
                 if not self._check_contents(ledger, first, leaves, contents):
                     where = f"tile/entries (block of entries {first} to {first + len(leaves) - 1})"
-                    self._find("block-wrong", where, str(error))
+                    unknown = isinstance(error, RulesError)
+                    self._find("rules-unknown" if unknown else "block-wrong", where, str(error))
                 continue
             state.put(executed.writes)
             self._count(executed)

@@ -26,6 +26,13 @@ from tradeline_ledger.errors import MalformedError
 from tradeline_ledger.inquiry import INQUIRY
 from tradeline_ledger.key import KEY, KEY_CHANGE
 from tradeline_ledger.mark import MARK, MarkKind, MarkReason
+from tradeline_ledger.proposal import (
+    PROPOSAL,
+    PROPOSAL_VOTE,
+    VoteChoice,
+    change_kind,
+    proposal_id,
+)
 from tradeline_ledger.release import RELEASED
 from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import decode_submission
@@ -135,6 +142,17 @@ def _key(content: bytes) -> dict[str, Any]:
     return _fields(KEY_CHANGE.decode(KEY.decode(content).change))
 
 
+def _proposal(content: bytes) -> dict[str, Any]:
+    said = PROPOSAL.decode(content)
+    changes = [{"what": change_kind(each).name.lower(), **_fields(each)} for each in said.changes]
+    return {"proposal": proposal_id(content).hex(), **_fields(said), "changes": changes}
+
+
+def _vote(content: bytes) -> dict[str, Any]:
+    vote = PROPOSAL_VOTE.decode(content)
+    return {"proposal": vote.proposal_id.hex(), "choice": name_of(VoteChoice, vote.choice)}
+
+
 def _frequency(frequency: Frequency) -> str:
     if frequency.unit == FrequencyUnit.ONCE:
         return "once"
@@ -169,4 +187,6 @@ _READERS: dict[int, Callable[[bytes], dict[str, Any]]] = {
     Kind.MARK: _mark,
     Kind.RELEASED: _released,
     Kind.KEY: _key,
+    Kind.PROPOSAL: _proposal,
+    Kind.VOTE: _vote,
 }

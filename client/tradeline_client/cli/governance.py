@@ -62,7 +62,6 @@ def propose(
     """
     from tradeline_client.flows.checkpoint import registry  # noqa: PLC0415 - fast start-up
     from tradeline_client.flows.governance import preview  # noqa: PLC0415
-    from tradeline_client.flows.governance import propose as post  # noqa: PLC0415
     from tradeline_client.proposal_file import read_proposal  # noqa: PLC0415
     from tradeline_ledger.encoding import encode  # noqa: PLC0415
     from tradeline_ledger.proposal import proposal_id  # noqa: PLC0415
@@ -78,7 +77,7 @@ def propose(
             else:
                 _print_differences(rows, against)
             return EXIT_DONE
-        placed = client.run(post(client.session, proposal))
+        placed = client.propose(proposal)
     identity = proposal_id(encode(proposal)).hex()
     print_placement(f"proposal {identity}", placed, as_json=json)
     if not json:
@@ -92,10 +91,8 @@ def list_all(
     json: Json = False,
 ) -> int:
     """List all proposals, oldest first."""
-    from tradeline_client.flows.governance import show_all  # noqa: PLC0415
-
     with open_client(folder, passphrase_file) as client:
-        listed = [_status_json(each) for each in client.run(show_all(client.session))]
+        listed = [_status_json(each) for each in client.proposals()]
     if json:
         print_json(listed)
         return EXIT_DONE
@@ -125,10 +122,8 @@ def show(
     json: Json = False,
 ) -> int:
     """Show a proposal, proven, and the registry before and after it, line by line."""
-    from tradeline_client.flows.governance import show as flow  # noqa: PLC0415
-
     with open_client(folder, passphrase_file) as client:
-        said = _status_json(client.run(flow(client.session, proposal)))
+        said = _status_json(client.proposal(proposal))
     if json:
         print_json(said)
         return EXIT_DONE
@@ -174,11 +169,10 @@ def reject(
 def _vote(
     name: str, proposal: bytes, folder: Path, passphrase_file: Path | None, *, as_json: bool
 ) -> int:
-    from tradeline_client.flows.governance import vote  # noqa: PLC0415
     from tradeline_ledger.proposal import VoteChoice  # noqa: PLC0415
 
     with open_client(folder, passphrase_file) as client:
-        placed = client.run(vote(client.session, proposal, VoteChoice[name]))
+        placed = client.vote(proposal, VoteChoice[name])
     print_placement(f"{name.lower()} {proposal.hex()}", placed, as_json=as_json)
     return EXIT_DONE
 
