@@ -36,6 +36,7 @@ class Row(NamedTuple):
 
 EVENTS: Final = {
     "apply": 1_000_000,
+    "catch-up": 1_000_000,
     "seal": 100_000,
     "custody": 100_000,
     "ingest": 200_000,
@@ -46,6 +47,7 @@ EVENTS: Final = {
 }
 ROWS: Final = (
     Row("one node applies", "apply", "events_per_s", 200_000, "events/s"),
+    Row("one node catches up over TLS", "catch-up", "events_per_s", 100_000, "events/s"),
     Row("client seals", "seal", "sealed_events_per_cpu_s", 100_000, "events/s a core"),
     Row("custody checks", "custody", "check_events_per_cpu_s", 300_000, "events/s a core"),
     Row("four replicas, end to end", "ingest", "events_per_s", 20_000, "events/s"),
