@@ -45,7 +45,7 @@ NAME = "example.com/witness"
 OWN = VerifierKey(NAME, KeyType.COSIGNATURE, WITNESS.public)
 
 # The log, its requests and its private key's signatures of filippo.io/torchwood, a witness of
-# others: internal/witness/witness_test.go, gentest seed b4e385f4… (ISC licence).
+# others: internal/witness/witness_test.go, gentest seed b4e385f4… (BSD-3-Clause).
 SIGSUM_ORIGIN = (
     "sigsum.org/v1/tree/4d6d8825a6bb689d459628312889dfbb0bcd41b5211d9e1ce768b0ff0309e562"
 )
