@@ -146,7 +146,7 @@ def _evidence(node: Node) -> Component:
         return Component(
             "evidence",
             ok=False,
-            detail=f"{len(grave)} files show that a validator misbehaves, the newest is "
+            detail=f"a validator misbehaves, as {len(grave)} file(s) show; the newest is "
             f"{grave[-1].name}: look at it with `tradeline verify`, tell the other members, then "
             f"move it to {node.evidence.folder / HANDLED}",
         )
