@@ -157,6 +157,11 @@ class Reading:
     """Encoded `Bundle` with the keys of what is shown."""
     dissenters: tuple[int, ...]
     """Committee members whose answer was signed wrong or says something else; see to them."""
+    doubted: tuple[tuple[EventId, int], ...]
+    """
+    Events with committee members whose share does not fit the others'. With its path it convicts
+    the member, or shows that it was dealt so.
+    """
     blamed: tuple[Blame, ...]
     """Who is proven at fault for shares that do not open a body."""
     claims: tuple[FaultClaim, ...]
@@ -226,7 +231,8 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
     payloads = {
         validator: _payload(released.answers[validator]) for validator in sorted({*agreed, *elders})
     }
-    keys = open_keys(bodies, payloads, log.registry.epochs)
+    opened = open_keys(bodies, payloads, log.registry.epochs)
+    keys = opened.keys
     if closed := [event for event, _ in bodies if event not in keys]:
         raise UnopenedError(
             f"shares of members {sorted(agreed)} open {len(keys)} of {len(bodies)} bodies; ask "
@@ -236,7 +242,7 @@ def read_report(log: TrustedLog, released: Released, subject: SubjectKeys) -> Re
     report = compose_report(facts, judge(facts, keys, subject, dealt_wrong), subject)
     dissenters = tuple(sorted(set(released.answers) - set(agreed) - elders))
     encoded = encode(_keyed(bundle, facts, keys))
-    return Reading(report, encoded, dissenters, tuple(blamed), released.claims)
+    return Reading(report, encoded, dissenters, opened.doubted, tuple(blamed), released.claims)
 
 
 def fault_bundle(log: TrustedLog, released: Released) -> bytes:

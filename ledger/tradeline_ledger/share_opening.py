@@ -7,6 +7,7 @@ tells. So t members are combined for all bodies at once, and where the commitmen
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -29,13 +30,23 @@ _Source = tuple[int, int]
 """Log index at which deposits were placed, and their epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What shares open."""
+
+    keys: dict[EventId, bytes]
+    """32-byte key of each body that they open; the others are left out."""
+    doubted: tuple[tuple[EventId, int], ...]
+    """Opened events with the members whose share is not of the polynomial that gave the key."""
+
+
 def open_keys(
     bodies: Sequence[tuple[EventId, bytes]],
     payloads: Mapping[int, Sequence[EntryShares]],
     epochs: Sequence[EpochRecord],
-) -> dict[EventId, bytes]:
+) -> Opened:
     """
-    Return the 32-byte key of each body that the shares open; the others are left out.
+    Return the keys of bodies that the shares open, and whose shares don't fit.
 
     `bodies` are events with their bodies, `payloads` what each committee member, by member id,
     answered. A member that answered twice for one event, or with an epoch that it had no part in,
@@ -53,10 +64,13 @@ def open_keys(
             holders = tuple(v for v, (other, _) in named.items() if other == source)
             groups.setdefault((source, holders), []).append((event, body))
     keys: dict[EventId, bytes] = {}
+    doubted: list[tuple[EventId, int]] = []
     for ((_, number), holders), group in groups.items():
         closed = [each for each in group if each[0] not in keys]
-        keys |= _open_group(closed, holders, held, epochs[number])
-    return keys
+        opened = _open_group(closed, holders, held, epochs[number])
+        keys |= opened.keys
+        doubted += opened.doubted
+    return Opened(keys, tuple(doubted))
 
 
 def _open_group(
@@ -64,28 +78,44 @@ def _open_group(
     holders: tuple[int, ...],
     held: Mapping[int, Mapping[_Place, tuple[_Source, bytes]]],
     epoch: EpochRecord,
-) -> dict[EventId, bytes]:
+) -> Opened:
     """Try sets of `holders`, all of whom hold shares of `closed`, until every key is found."""
     keys: dict[EventId, bytes] = {}
+    doubted: list[tuple[EventId, int]] = []
     for tried, members in enumerate(combinations(holders, epoch.threshold)):
         if not closed or tried == SUBSETS_MAX:
             break
-        shares = {
-            _position(epoch, member): b"".join(
-                held[member][event.index, event.position][1] for event, _ in closed
-            )
-            for member in members
-        }
-        combined = combine(shares, epoch.threshold)
-        still: list[tuple[EventId, bytes]] = []
-        for place, (event, body) in enumerate(closed):
-            key = combined[place * SHARE_BYTES : (place + 1) * SHARE_BYTES]
-            if digest("body-key", key) == body[:HASH_BYTES]:
-                keys[event] = key
-            else:
-                still.append((event, body))
-        closed = still
-    return keys
+        found = _combine(closed, members, held, epoch)
+        opened = [each for each in closed if each[0] in found]
+        for other in [each for each in holders if opened and each not in members]:
+            # With the others' right shares, a right one gives the same key.
+            fits = _combine(opened, (*members[:-1], other), held, epoch)
+            doubted += [(event, other) for event, _ in opened if event not in fits]
+        keys |= found
+        closed = [each for each in closed if each[0] not in found]
+    return Opened(keys, tuple(sorted(doubted)))
+
+
+def _combine(
+    closed: Sequence[tuple[EventId, bytes]],
+    members: tuple[int, ...],
+    held: Mapping[int, Mapping[_Place, tuple[_Source, bytes]]],
+    epoch: EpochRecord,
+) -> dict[EventId, bytes]:
+    """Return the keys of those of `closed` that the shares of exactly these members open."""
+    shares = {
+        _position(epoch, member): b"".join(
+            held[member][event.index, event.position][1] for event, _ in closed
+        )
+        for member in members
+    }
+    combined = combine(shares, epoch.threshold)
+    found = {}
+    for place, (event, body) in enumerate(closed):
+        key = combined[place * SHARE_BYTES : (place + 1) * SHARE_BYTES]
+        if digest("body-key", key) == body[:HASH_BYTES]:
+            found[event] = key
+    return found
 
 
 def _shares(

@@ -14,7 +14,7 @@ from tests.world import seed, subject
 
 from tradeline_client.draft import Wish
 from tradeline_client.errors import NodeProblemError, UnavailableError
-from tradeline_client.flows import report
+from tradeline_client.flows import fault
 from tradeline_client.flows.checkpoint import newest
 from tradeline_client.flows.consent import draft, grant, sign_as_second
 from tradeline_client.flows.inquiry import PostedInquiry, Question, inquire, open_inquiry
@@ -482,6 +482,47 @@ def test_false_shares_are_got_around(desk: Desk) -> None:
     assert amounts(desk.read(posted)) == [100, 300]
 
 
+@pytest.mark.parametrize("liar", [1, 4])
+def test_who_gives_a_false_share_is_convicted_though_the_others_suffice(
+    desk: Desk, liar: int
+) -> None:
+    posted = desk.inquire()
+    desk.network.spoils[liar] = false_shares(desk, liar)
+    reading = desk.read(posted)
+    assert amounts(reading) == [100, 300]
+    assert {member for _, member in reading.doubted} == {liar}
+    assert [(each.part, each.member) for each in reading.blamed] == [
+        (Part.COMMITTEE_MEMBER, liar)
+    ] * 2
+    facts = verify_bundle(reading.bundle).facts
+    assert [verify_fault(claim, facts) for claim in reading.claims] == list(reading.blamed)
+    for proven in evidence(desk).values():
+        assert (proven.type, proven.member) == (EvidenceType.FALSE_SHARE, liar)
+
+
+def test_honest_answers_are_asked_for_once(desk: Desk) -> None:
+    reading = desk.read(desk.inquire())
+    assert (reading.doubted, reading.blamed) == ((), ())
+    assert [len(desk.releases(node)) for node in (1, 2, 3, 4)] == [1, 1, 1, 1]
+
+
+def test_who_lied_and_then_tells_the_truth_is_doubted_and_not_convicted(desk: Desk) -> None:
+    posted = desk.inquire()
+    spoil = false_shares(desk, 1)
+    told: list[Answer] = []
+
+    def once(answer: Answer) -> Answer:
+        told.append(answer)
+        return spoil(answer) if len(told) == 1 else answer
+
+    desk.network.spoils[1] = once
+    reading = desk.read(posted)
+    assert amounts(reading) == [100, 300]
+    assert {member for _, member in reading.doubted} == {1}
+    assert reading.blamed == ()
+    assert not desk.reader.folder.evidence.exists()
+
+
 def test_false_shares_and_a_silent_member_convict_nobody_in_vain(desk: Desk) -> None:
     """Two right answers can't open anything; the liar is convicted, the read can be repeated."""
     posted = desk.inquire()
@@ -515,7 +556,7 @@ def test_a_contributor_that_dealt_wrong_shares_is_convicted(desk: Desk) -> None:
 def test_one_who_deals_wrong_again_and_again_fills_no_folder(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "EVIDENCE_EACH_MAX", 2)
+    monkeypatch.setattr(fault, "EVIDENCE_EACH_MAX", 2)
     deal_wrong(desk, 3)
     reading = desk.ask()
     assert len(reading.blamed) == 3

@@ -71,17 +71,20 @@ def without_shares(scene: Scene, validator: int, index: int) -> Answer:
 
 
 def test_any_t_members_open_every_body(scene: Scene) -> None:
-    whole = scene.read().report
+    whole = scene.read()
+    assert whole.doubted == ()
     for members in ((1, 2, 3), (1, 2, 4), (2, 3, 4)):
-        report = scene.read(answers=scene.answers(members)).report
-        assert report.events == whole.events
+        reading = scene.read(answers=scene.answers(members))
+        assert (reading.report.events, reading.doubted) == (whole.report.events, ())
 
 
 def test_false_shares_of_one_member_are_got_around(scene: Scene) -> None:
     whole = scene.read().report
     for liar in (1, 2, 3, 4):
         answers = {**scene.answers(), liar: spoiled(scene, liar)}
-        assert scene.read(answers=answers).report.events == whole.events
+        reading = scene.read(answers=answers)
+        assert reading.report.events == whole.events
+        assert reading.doubted == ((FIRST, liar),)
 
 
 def test_members_may_each_lack_shares_of_other_events(scene: Scene) -> None:
@@ -138,9 +141,9 @@ def test_shares_are_bound_to_their_signature(scene: Scene) -> None:
 
 def test_without_shares_nothing_opens(scene: Scene) -> None:
     epochs = scene.committee.world.registry.epochs
-    assert open_keys([(FIRST, bytes(304))], {}, epochs) == {}
+    assert open_keys([(FIRST, bytes(304))], {}, epochs).keys == {}
     alone: dict[int, tuple[EntryShares, ...]] = {1: scene.committee.payload(1, scene.common)}
-    assert open_keys([(FIRST, bytes(304))], alone, epochs) == {}
+    assert open_keys([(FIRST, bytes(304))], alone, epochs).keys == {}
 
 
 def test_an_answer_opens_with_the_one_time_key_alone(scene: Scene) -> None:

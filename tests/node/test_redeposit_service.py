@@ -57,7 +57,7 @@ def opened(committee: Committee, answers: dict[int, Answered], index: int) -> li
         if each.body is not None and each.index == index
     ]
     payloads = {member: answer.payload for member, answer in answers.items()}
-    return sorted(open_keys(bodies, payloads, committee.world.registry.epochs))
+    return sorted(open_keys(bodies, payloads, committee.world.registry.epochs).keys)
 
 
 def test_receipt_names_the_redeposit_and_comes_again(committee: Committee) -> None:

@@ -153,9 +153,9 @@ def test_any_three_of_four_open_what_the_scope_holds(committee: Committee) -> No
     }
     for left_out in (1, 2, 3, 4):
         payloads = {node: got.payload for node, got in answers.items() if node != left_out}
-        assert open_keys(bodies, payloads, world.registry.epochs) == expected
+        assert open_keys(bodies, payloads, world.registry.epochs).keys == expected
     two = {node: answers[node].payload for node in (1, 2)}
-    assert open_keys(bodies, two, world.registry.epochs) == {}
+    assert open_keys(bodies, two, world.registry.epochs).keys == {}
 
 
 def test_want_decides_what_comes_back(committee: Committee) -> None:

@@ -243,6 +243,9 @@ def _print(reading: Reading, out: Path, size: int, *, without_content: bool, as_
             {
                 "bundle": {"file": str(out), "bytes": size, "content": not without_content},
                 "dissenters": list(reading.dissenters),
+                "doubted": [
+                    {"event": str(event), "member": member} for event, member in reading.doubted
+                ],
                 "blamed": [
                     {
                         "event": str(each.event),
@@ -259,6 +262,10 @@ def _print(reading: Reading, out: Path, size: int, *, without_content: bool, as_
     print_history(reading.report)
     for member in reading.dissenters:
         typer.echo(f"warning: committee member {member} answered wrong, or otherwise than the rest")
+    proven = {(each.event, each.member) for each in reading.blamed}
+    for event, member in reading.doubted:
+        if (event, member) not in proven:
+            typer.echo(f"warning: event {event}: the share of member {member} does not fit")
     for each in reading.blamed:
         typer.echo(
             f"warning: event {each.event}: member {each.member} is at fault ({each.part.value}): "

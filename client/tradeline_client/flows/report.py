@@ -9,15 +9,16 @@ off, and the same inquiry can be read again until its releases close.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tradeline_client.errors import AnswerError, ClientError
+from tradeline_client.errors import ClientError
 from tradeline_client.flows.checkpoint import newest, registry
+from tradeline_client.flows.fault import FaultFinder
 from tradeline_client.flows.inquiry import PostedInquiry, Question, inquire
+from tradeline_client.flows.proof import content_of, entry_leaf, read_proof
 from tradeline_client.flows.release import ROUNDS, Collected, proofs_of
 from tradeline_client.requests import (
     Flow,
@@ -29,24 +30,17 @@ from tradeline_client.requests import (
     raise_failures,
     read,
 )
-from tradeline_ledger.c2sp import decode_base64
 from tradeline_ledger.consent import CONSENT_BYTES_MAX
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import (
     LedgerError,
-    MalformedError,
-    SealError,
     UnopenedError,
     VerificationError,
 )
-from tradeline_ledger.fault_evidence import fault_evidence
 from tradeline_ledger.history import EventId
 from tradeline_ledger.merkle import PATH_HASHES_MAX, leaf_hash, verify_inclusion
-from tradeline_ledger.redeposit import REDEPOSIT, REDEPOSIT_BYTES_MAX
 from tradeline_ledger.release import (
     COMMON,
-    PAYLOAD,
-    Answer,
     EntryProof,
     HistoryCommon,
     Proofs,
@@ -57,20 +51,13 @@ from tradeline_ledger.report import (
     Reading,
     Released,
     SubjectKeys,
-    fault_bundle,
     read_report,
-    verify_fault_of,
 )
 from tradeline_ledger.report_parts import WarningCode
-from tradeline_ledger.share_fault import Blame, FaultClaim, Part, SignedShares
 from tradeline_ledger.statement import (
-    CONTENT_BYTES_MAX,
     STATEMENT,
     BlockLeaf,
-    EntryLeaf,
-    decode_leaf,
 )
-from tradeline_ledger.submission import Deposit, decode_submission
 from tradeline_ledger.tag import year_key
 from tradeline_ledger.trust import verify_block
 
@@ -83,13 +70,6 @@ if TYPE_CHECKING:
 
 RESTARTS_MAX: Final = 3
 """How often a read begins anew because the ledger moved on while it went on."""
-EVIDENCE_EACH_MAX: Final = 16
-"""Files written by one read against one member: more prove nothing more."""
-
-
-class _Entry(msgspec.Struct):
-    leaf: str
-    path: list[str]
 
 
 class _Consistency(msgspec.Struct):
@@ -185,7 +165,6 @@ class _Read:
         self.log: TrustedLog = session.trust
         epoch = self.log.registry.epoch
         self.collected = Collected(session, posted, subject, epoch, checkpoint.size)
-        self.convicted: Counter[tuple[Part, int]] = Counter()
 
     def run(self) -> Flow[Reading]:
         """Return the first reading that verifies; one without lapsed bodies if there is any."""
@@ -260,10 +239,10 @@ class _Read:
     def _started(self, node: int, answers: Sequence[HttpAnswer]) -> _Start:
         inquiry, latest, consent = (read(answer) for answer in answers)
         checkpoint, index = self.checkpoint, self.posted.index
-        proof = _proof(index, inquiry, encode(self.posted.inquiry))
+        proof = read_proof(index, inquiry, encode(self.posted.inquiry))
         verify_inclusion(leaf_hash(proof.leaf), index, checkpoint.size, proof.path, checkpoint.root)
-        leaf = _entry_leaf(node, proof)
-        last = _proof(checkpoint.size - 1, latest, None)
+        leaf = entry_leaf(node, proof)
+        last = read_proof(checkpoint.size - 1, latest, None)
         block = verify_block(last.leaf, last.index, last.path, checkpoint)
         return _Start(node, proof, leaf.height, last, block, from_json(_Consent, consent).index)
 
@@ -276,7 +255,7 @@ class _Read:
         proofs = yield from proofs_of(self.collected, node)
         released = yield from self._release(node, start, common, proofs)
         try:
-            return read_report(self.log, released, self.subject)
+            return (yield from self._doubted(node, released, common.size))
         except UnopenedError:
             pass
         # Some shares are wrong or missing: first ask everybody, then who is at fault.
@@ -286,14 +265,31 @@ class _Read:
             yield from self.collected.ask_elders(Want.SHARES, ROUNDS[1][1])
             released = replace(released, answers=dict(self.collected.answers))
         try:
-            return read_report(self.log, released, self.subject)
+            return (yield from self._doubted(node, released, common.size))
         except UnopenedError as error:
             events = [EventId(*event) for event in error.events]
         members = [*self.collected.committee, *self.collected.elders]
         yield from self.collected.ask(members, Want.SHARES | Want.SHARE_PATHS, ROUNDS[1][1])
         released = replace(released, answers=dict(self.collected.answers))
-        claims = yield from self._claims(node, released, events, common.size)
+        finder = FaultFinder(self.session, self.log, node, released, common.size)
+        claims = yield from finder.of_events(events)
         return read_report(self.log, replace(released, claims=claims), self.subject)
+
+    def _doubted(self, node: int, released: Released, size: int) -> Flow[Reading]:
+        """Return the reading of `released`, with claims against whose shares fit no others."""
+        reading = read_report(self.log, released, self.subject)
+        if not reading.doubted:
+            return reading
+        members = sorted({member for _, member in reading.doubted})
+        # The answers that the reading rests on stay: who is doubted may answer anything now.
+        before = dict(self.collected.answers)
+        yield from self.collected.ask(members, Want.SHARES | Want.SHARE_PATHS, ROUNDS[1][1])
+        asked = replace(released, answers=dict(self.collected.answers))
+        self.collected.answers = before
+        claims = yield from FaultFinder(self.session, self.log, node, asked, size).of_members(
+            reading.doubted
+        )
+        return replace(reading, blamed=claims.blamed, claims=claims.claims)
 
     def _release(
         self, node: int, start: _Start, common: HistoryCommon, proofs: Proofs
@@ -313,8 +309,8 @@ class _Read:
         inquiry = start.inquiry
         consistency: tuple[bytes, ...] = ()
         if old != new:
-            inquiry = _proof(self.posted.index, answers[1], start.inquiry.content)
-            entries[old - 1] = _proof(old - 1, answers[2], None)
+            inquiry = read_proof(self.posted.index, answers[1], start.inquiry.content)
+            entries[old - 1] = read_proof(old - 1, answers[2], None)
             path = from_json(_Consistency, answers[3]).path
             consistency = tuple(hashes(path, PATH_HASHES_MAX + 1, "consistency path"))
         listed = tuple(proof for _, proof in sorted(entries.items()))
@@ -328,111 +324,10 @@ class _Read:
         )
 
     def _consent(self, node: int, index: int, response: Response) -> Flow[EntryProof]:
-        proof = _proof(index, response, None)
-        hash_ = STATEMENT.decode(_entry_leaf(node, proof).statement).content_hash
-        content = yield from _content(node, hash_, CONSENT_BYTES_MAX)
+        proof = read_proof(index, response, None)
+        hash_ = STATEMENT.decode(entry_leaf(node, proof).statement).content_hash
+        content = yield from content_of(node, hash_, CONSENT_BYTES_MAX)
         return EntryProof(proof.index, proof.leaf, proof.path, content, None)
-
-    def _redeposit(self, node: int, placed: int, size: int) -> Flow[EntryProof]:
-        """Return the entry at log index `placed`, with its content and its path to `size`."""
-        (answer,) = yield Round((Request(node, "GET", f"/v1/entries/{placed}?size={size}"),))
-        proof = _proof(placed, read(answer), None)
-        hash_ = STATEMENT.decode(_entry_leaf(node, proof).statement).content_hash
-        content = yield from _content(node, hash_, REDEPOSIT_BYTES_MAX)
-        return EntryProof(proof.index, proof.leaf, proof.path, content, None)
-
-    def _claims(
-        self, node: int, released: Released, events: Sequence[EventId], size: int
-    ) -> Flow[tuple[FaultClaim, ...]]:
-        """
-        Return claims that convict who is at fault for each of `events`, its dealer at last.
-
-        What convicts stands in evidence files of the folder, of the first events of each member.
-        `size` is that of the histories.
-
-        Raises:
-            SealError: nobody can be convicted for an event; too few members answer.
-        """
-        entries = {proof.index: proof for proof in released.proofs.entries}
-        claims = []
-        for event in events:
-            sources = {v: _source(answer, event) for v, answer in released.answers.items()}
-            known = Counter(source for source in sources.values() if source is not None)
-            placed = known.most_common(1)[0][0] if known else event.index
-            proof = entries[event.index]
-            if placed != event.index:
-                proof = yield from self._redeposit(node, placed, size)
-            deposits = yield from _deposits(node, proof, again=placed != event.index)
-            signed = [
-                SignedShares(member, answer.signature, answer.payload)
-                for member, answer in sorted(released.answers.items())
-                if sources[member] == placed
-            ]
-            while signed:
-                again = proof if placed != event.index else None
-                claim = FaultClaim(event, deposits, again, tuple(signed))
-                blame = verify_fault_of(self.log, released, claim)
-                claims.append(claim)
-                self._keep_evidence(released, claim, blame)
-                if blame.part is Part.DEALER:
-                    break
-                signed = [each for each in signed if each.validator != blame.member]
-            else:
-                raise SealError(f"event {event}: no committee member answers with a right share")
-        return tuple(claims)
-
-    def _keep_evidence(self, released: Released, claim: FaultClaim, blame: Blame) -> None:
-        key = (blame.part, blame.member)
-        self.convicted[key] += 1
-        if self.convicted[key] > EVIDENCE_EACH_MAX:
-            return
-        if blame.part is Part.DEALER and claim.redeposit is not None:
-            return  # a file of that type is about a submission's own deposits; the claim proves it
-        data = fault_evidence(self.log, fault_bundle(self.log, released), claim, blame)
-        word = "dealing" if blame.part is Part.DEALER else "false-share"
-        event = f"{blame.event.index}-{blame.event.position}"
-        self.session.keep_evidence(f"{word}-{blame.member}-{event}.evidence", data)
-
-
-def _content(node: int, hash_: bytes, bytes_max: int) -> Flow[bytes]:
-    (answer,) = yield Round((Request(node, "GET", f"/content/{hash_.hex()}", bytes_max=bytes_max),))
-    return read(answer).body
-
-
-def _proof(index: int, response: Response, content: bytes | None) -> EntryProof:
-    """Return the entry proof in an answer; nothing of it is verified."""
-    found = from_json(_Entry, response)
-    path = hashes(found.path, PATH_HASHES_MAX, "inclusion path")
-    return EntryProof(index, decode_base64(found.leaf, "leaf"), tuple(path), content, None)
-
-
-def _entry_leaf(node: int, proof: EntryProof) -> EntryLeaf:
-    leaf = decode_leaf(proof.leaf)
-    if not isinstance(leaf, EntryLeaf):
-        raise AnswerError(node, f"leaf {proof.index} ends a block, expected an entry")
-    return leaf
-
-
-def _source(answer: Answer, event: EventId) -> int | None:
-    """Return what placed the deposits that an answer's share of an event is out of, if any."""
-    try:
-        payload = PAYLOAD.decode(answer.payload)
-    except MalformedError:
-        return None
-    for entry in payload:
-        if entry.index == event.index and any(s.position == event.position for s in entry.shares):
-            return entry.placed
-    return None
-
-
-def _deposits(node: int, proof: EntryProof, *, again: bool) -> Flow[tuple[Deposit, ...]]:
-    """Return the deposits of a submission or, `again`, of a re-deposit, whose content it has."""
-    if again:
-        assert proof.content is not None, proof.index
-        return REDEPOSIT.decode(proof.content).deposits
-    hash_ = STATEMENT.decode(_entry_leaf(node, proof).statement).content_hash
-    content = yield from _content(node, hash_, CONTENT_BYTES_MAX)
-    return decode_submission(content).batch.deposits
 
 
 def _lapsed(reading: Reading) -> int:
