@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from msgspec.structs import replace as replace_record
 from tests.client.network import client_keys, payment
-from tests.node.cluster import Cluster, wait_for
+from tests.governance import proposal
+from tests.node.cluster import Cluster
 from tests.world import BULK, DESK, subject
 
 from tradeline_client.client import Client
 from tradeline_client.draft import Wish
+from tradeline_client.flows.entry import place
 from tradeline_client.flows.inquiry import Question
 from tradeline_client.flows.submit import PlacedBatch
 from tradeline_client.keystore import Keystore
 from tradeline_client.profile import ClientFolder
 from tradeline_client.session import Session, clock_ms
-from tradeline_ledger import state
 from tradeline_ledger.consent import (
     DataLife,
     Evidence,
@@ -28,7 +27,13 @@ from tradeline_ledger.consent import (
 )
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.member_files import Profile, encode_profile
-from tradeline_ledger.registry import Registry
+from tradeline_ledger.proposal import (
+    Change,
+    ProposalVote,
+    SetCommittee,
+    VoteChoice,
+    proposal_id,
+)
 from tradeline_ledger.statement import Kind
 
 DAY_MS = 86_400_000
@@ -46,28 +51,22 @@ def open_client(cluster: Cluster, path: Path, member: int) -> Client:
     return Client(Session(folder, Keystore(client_keys(member)), clock_ms))
 
 
-def follow(cluster: Cluster, client: Client) -> None:
-    """Let a client know the registry of the nodes."""
-    store, session = cluster.nodes[0].store, client.session
-    session.follow(replace(session.trust, registry=store.registry, size=store.head.size))
-
-
 def open_epoch(cluster: Cluster, clients: list[Client], *members: int) -> None:
-    """Put a committee of `members` in force on every node, a block later."""
-    wait_for(lambda: not any(node.outbox.pending() for node in cluster.nodes))
-    world = cluster.world()
-    # The next block names it, so it is in force from the one after on.
-    opened = replace_record(world.open_epoch(*members), from_height=world.head.height + 2)
-    registry = Registry(world.registry.members, (*world.registry.epochs[:-1], opened))
-    for node in cluster.nodes:
-        node.store._database.write([(state.epoch_key(opened.epoch), encode(opened))], [])
-        node.store.registry = registry
-        # No entry opened it, so that there is no registry step to publish.
-        node.publisher._registry_root = registry.root
-    index = cluster.post(5, cluster.world().entry(5, Kind.COMPLAINT, b""))
-    cluster.wait_for_checkpoint(index + 2)
+    """Have the validators vote a committee of `members` in; `clients` follow the registry."""
+    enact(cluster, clients, SetCommittee((1, 2, 3, 4), members))
     for client in clients:
-        follow(cluster, client)
+        assert client.registry().epoch == cluster.nodes[0].store.registry.epoch
+
+
+def enact(cluster: Cluster, clients: list[Client], *changes: Change) -> None:
+    """Have the members of three clients decide on changes, and wait for the checkpoint after."""
+    content = encode(proposal(cluster.world(), *changes))
+    ballot = encode(ProposalVote(proposal_id(content), VoteChoice.APPROVE))
+    for client in clients:
+        first = client is clients[0]
+        kind, posted = (Kind.PROPOSAL, content) if first else (Kind.VOTE, ballot)
+        client.run(place(client.session, kind, posted, feed=DESK))
+    cluster.wait_for_checkpoint(cluster.node(1).store.head.size)
 
 
 def submit(client: Client, count: int = 3, prefix: str = "row", batch: int = 10) -> list[int]:
