@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import msgspec
 import pytest
-from tests.change import ask, grant, open_client, open_epoch, submit
+from tests.change import ask, enact, grant, open_client, open_epoch, submit
 from tests.client.network import payment
-from tests.node.cluster import Cluster
-from tests.world import subject
+from tests.governance import KEPT, replace_keys
+from tests.node.cluster import PASSPHRASE, Cluster, node_keys, wait_for
+from tests.world import seed, subject
 
 from tradeline_client.client import Client
 from tradeline_client.flows.redeposit import PlacedRedeposit
 from tradeline_ledger import state
+from tradeline_ledger.hpke import PrivateKey
+from tradeline_ledger.member_files import NODE_KEYS_NAME
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.report import Reading
+from tradeline_node import custody_backlog, late_fetch
 from tradeline_node.errors import RequestError
+from tradeline_node.keystore import seal_keystore, write_private
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -149,3 +156,73 @@ def test_a_committee_of_new_members_alone_opens_what_was_dealt_to_it(desk: Desk)
     desk.refuse(1, 2)
     assert amounts(desk.lender.ask(ask(consent))) == 1
     assert done.submission == index
+
+
+def test_bad_deposit_is_said_on_the_ledger_and_dealt_again(desk: Desk) -> None:
+    desk.monkeypatch.setattr(custody_backlog, "SAY_AFTER_S", 0.0)
+    desk.monkeypatch.setattr(late_fetch, "GRACE_S", 0.0)
+    (sealed,) = desk.bank.batches([desk.bank.plain(payment("bad"), subject(1))])
+    listed = sealed.batch.deposits
+    wrong = msgspec.structs.replace(listed[3], share_root=bytes(32))
+    batch = replace(sealed.batch, deposits=(*listed[:3], wrong))
+    named = batch.hash(desk.cluster.ledger.ledger_id, 1)
+    row = replace(sealed.row, batch_hash=named)
+    placed = desk.bank.submit(replace(sealed, batch=batch, batch_hash=named, row=row))
+    index, store = placed.placement.index, desk.cluster.node(1).store
+    wait_for(lambda: state.said_bad(store, index, 4), "the finding")
+    assert desk.lender.bad_batches() == []
+    assert desk.bank.bad_batches() == [named]
+    assert desk.bank.older_batches() == []
+    (done,) = desk.bank.redeposit(desk.bank.bad_batches())
+    assert isinstance(done, PlacedRedeposit)
+    assert desk.bank.bad_batches() == []
+    node = desk.cluster.node(4).store
+    position_or_said = state.custody_key(done.placement.index, 4)
+
+    def settled() -> bool:
+        deposits = state.deposits_at(node, index, node.head.size)
+        assert deposits is not None
+        return bool(deposits.holders >> 3 & 1 or node.get(position_or_said))
+
+    wait_for(settled, "a receipt or a good finding of member 4")
+    assert not state.said_bad(node, done.placement.index, 4)
+
+
+def test_new_hpke_key_opens_an_epoch_and_old_deposits_still_open(tmp_path: Path) -> None:
+    old = b"".join(seed("hpke", 4, part) for part in range(3))
+    new = b"".join(seed("new hpke", 4, part) for part in range(3))
+    cluster = Cluster(tmp_path / "net")
+    path = cluster.member_folder(4) / NODE_KEYS_NAME
+    keys = msgspec.structs.replace(node_keys(4), hpke_private=old, more_hpke=(new,))
+    path.unlink()
+    write_private(path, seal_keystore(keys, PASSPHRASE))
+    with ExitStack() as opened:
+        opened.enter_context(cluster.running())
+        cluster.hand_over_tag_keys()
+        clients = [
+            opened.enter_context(open_client(cluster, tmp_path / f"client-{member}", member))
+            for member in (1, 2, 3)
+        ]
+        bank, lender, payments = clients
+        (first,) = submit(bank)
+        consent = grant(lender, payments)
+        public = PrivateKey.from_bytes(new).public
+        enact(
+            cluster,
+            clients,
+            replace_keys(4, replaced=msgspec.structs.replace(KEPT, hpke_key=public.encoded)),
+        )
+        epoch = bank.registry().epoch
+        assert (epoch.epoch, epoch.committee[3].hpke_key_id) == (1, public.key_id)
+        lender.registry()
+        (second,) = submit(bank, prefix="later")
+        # Without member 1, the one of 4 is needed: out of the old deposit, and out of the new one.
+        refused = RequestError("release-stalled", "for a test")
+        cluster.node(1).release_service.release = Mock(side_effect=refused)  # type: ignore[method-assign]
+        assert amounts(lender.ask(ask(consent))) == 2
+        list(bank.redeposit(bank.older_batches()))
+        assert amounts(lender.ask(ask(consent))) == 2
+        placed = state.deposits_at(cluster.node(4).store, first, 1 << 40)
+        assert placed is not None
+        assert placed.epoch == 1
+        assert second > first

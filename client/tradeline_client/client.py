@@ -188,6 +188,10 @@ class Client(_Desk):
         """Return the batches dealt to an earlier committee; see `flows.redeposit.older`."""
         return self.run(redeposit_flow.older(self.session))
 
+    def bad_batches(self) -> list[bytes]:
+        """Return batches with a deposit found bad; see `flows.redeposit.found_bad`."""
+        return self.run(redeposit_flow.found_bad(self.session))
+
     def redeposit(
         self, batch_hashes: Iterable[bytes], in_flight: int = IN_FLIGHT
     ) -> Iterator[Redeposited]:
@@ -329,6 +333,10 @@ class AsyncClient(_Desk):
     async def older_batches(self) -> list[bytes]:
         """Return the batches dealt to an earlier committee; see `flows.redeposit.older`."""
         return await self.run(redeposit_flow.older(self.session))
+
+    async def bad_batches(self) -> list[bytes]:
+        """Return batches with a deposit found bad; see `flows.redeposit.found_bad`."""
+        return await self.run(redeposit_flow.found_bad(self.session))
 
     def redeposit(
         self, batch_hashes: Iterable[bytes], in_flight: int = IN_FLIGHT

@@ -190,21 +190,13 @@ class Vault:
             ).fetchall()
         return [hash_ for (hash_,) in found]
 
-    def at(self, log_index: int) -> bytes:
-        """
-        Return the hash of the batch at a log index.
-
-        Raises:
-            NotFoundError: this folder has none there.
-        """
+    def hash_at(self, log_index: int) -> bytes | None:
+        """Return the hash of the batch at a log index, None if this folder has none there."""
         with self._database.reading() as rows:
             row = rows.execute(
                 "SELECT hash FROM batch WHERE log_index = ?", (log_index,)
             ).fetchone()
-        if row is None:
-            raise NotFoundError(f"this folder has no batch at log index {log_index}")
-        found: bytes = row[0]
-        return found
+        return None if row is None else bytes(row[0])
 
     def discard(self, batch_hash: bytes) -> None:
         """Delete the row of a batch that was refused, if it is not on the ledger."""

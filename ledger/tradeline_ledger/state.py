@@ -174,6 +174,7 @@ CONSENT_PREFIX: Final = b"C"
 SUBMISSION_PREFIX: Final = b"S"
 REDEPOSIT_PREFIX: Final = b"E"
 MARK_PREFIX: Final = b"M"
+CUSTODY_PREFIX: Final = b"Q"
 INQUIRY_PREFIX: Final = b"I"
 FEED_PREFIX: Final = b"F"
 
@@ -290,7 +291,7 @@ def erased_key(index: int) -> bytes:
 
 def custody_key(placed: int, validator: int) -> bytes:
     """Return the key of what a committee member said of deposits: record's index * 2 + ok."""
-    return b"Q" + _u64(placed) + _u32(validator)
+    return CUSTODY_PREFIX + _u64(placed) + _u32(validator)
 
 
 def held_key(epoch: int) -> bytes:

@@ -242,6 +242,8 @@ class Network:
             case "GET", ["v1", "custody", hash_]:
                 found = node.custody.get(bytes.fromhex(hash_))
                 return self._bytes(node, found) if found else self._problem(node, "not-found")
+            case "GET", ["v1", "bad-deposits"]:
+                return self._json(node, {"bad": [], "next": None})
             case "PUT", ["v1", "tag-keys", number]:
                 return self._tag_key(node, int(number), request.body)
         raise AssertionError(request)

@@ -269,8 +269,13 @@ class Cluster:
 
 @cache
 def _sealed_keys(member: int) -> bytes:
-    """Return the keystore of an institution's node, with the keys that `Institution` has."""
-    keys = NodeKeys(
+    """Return the keystore of an institution's node."""
+    return seal_keystore(node_keys(member), PASSPHRASE)
+
+
+def node_keys(member: int) -> NodeKeys:
+    """Return the keys of an institution's node, those that `Institution` has."""
+    return NodeKeys(
         member=member,
         node_seed=seed("node", member),
         note_seed=seed("note", member),
@@ -281,7 +286,6 @@ def _sealed_keys(member: int) -> bytes:
         tls_private=seed("tls", member),
         witness_seed=seed("witness", member),
     )
-    return seal_keystore(keys, PASSPHRASE)
 
 
 def decode_receipt(encoded: bytes) -> Receipt:

@@ -9,7 +9,7 @@ import typer
 from tradeline_client.cli.command import EXIT_DONE, EXIT_FAILED
 from tradeline_client.cli.output import Json, print_json, print_table, progress
 from tradeline_client.cli.session import FOLDER, FolderOption, PassphraseOption, open_client
-from tradeline_client.errors import ClientError
+from tradeline_client.errors import ClientError, NotFoundError
 from tradeline_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def redeposit(
         typer.Option(
             min=1,
             metavar="INDEX",
-            help="Only the batch at this log index, even if the committee in force has its keys: "
-            "after a committee member found its deposit bad. May be repeated.",
+            help="Only the batch at this log index, even if the committee in force has its keys. "
+            "May be repeated.",
         ),
     ] = None,
     folder: FolderOption = FOLDER,
@@ -39,7 +39,8 @@ def redeposit(
     """
     Deal the keys of your batches to the committee in force, after it has changed.
 
-    The old committee serves until then. Keys come from this folder's vault, and no content leaves
+    Batches of which a committee member found its deposit bad are dealt again, too. The old
+    committee serves until then. Keys come from this folder's vault, and no content leaves
     it. Broken off, the same command goes on where it was: what is dealt already is left out.
     """
     with open_client(folder, passphrase_file) as client:
@@ -61,11 +62,15 @@ def redeposit(
 
 
 def _wanted(client: Client, indexes: list[int] | None) -> list[bytes]:
-    """Return the hashes of the batches to deal, in log order."""
+    """Return the hashes of the batches to deal, without duplicates."""
     older = client.older_batches()
     if indexes is None:
-        return older
-    return [client.session.vault.at(index) for index in sorted(set(indexes))]
+        return list(dict.fromkeys([*older, *client.bad_batches()]))
+    found = {index: client.session.vault.hash_at(index) for index in sorted(set(indexes))}
+    unknown = [index for index, hash_ in found.items() if hash_ is None]
+    if unknown:
+        raise NotFoundError(f"this folder has no batch at log index {unknown[0]}")
+    return [hash_ for hash_ in found.values() if hash_ is not None]
 
 
 def _report(

@@ -11,14 +11,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from tradeline_client.errors import AnswerError, NotFoundError
 from tradeline_client.flows.checkpoint import leaf_at, newest, registry
 from tradeline_client.flows.custody import Custody
 from tradeline_client.flows.entry import confirm, hand_over, sign
 from tradeline_client.flows.show import submission_content
-from tradeline_client.requests import Flow, Request, Response, try_each
+from tradeline_client.requests import Flow, Request, Response, from_json, try_each
 from tradeline_client.seal import committee_keys
 from tradeline_client.session import dealt_about
 from tradeline_ledger.body import KEY_BYTES, body_hash
@@ -39,6 +41,18 @@ if TYPE_CHECKING:
     from tradeline_client.vault import VaultRow
     from tradeline_ledger.registry import Registry
     from tradeline_ledger.submission import Batch
+
+
+_PAGE_BYTES_MAX: Final = 4 << 20
+
+
+class _Bad(msgspec.Struct):
+    index: int
+
+
+class _BadPage(msgspec.Struct):
+    bad: list[_Bad]
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,29 @@ def older(session: Session) -> Flow[list[bytes]]:
     vault = session.vault
     hashes = vault.older(current.epoch.epoch)
     return [each for each in hashes if _live(vault.row(each))]
+
+
+def found_bad(session: Session) -> Flow[list[bytes]]:
+    """
+    Return the hashes of this folder's batches of which a committee member found its deposit bad.
+
+    One node is believed: to deal keys for nothing does no harm, and another node says so again.
+
+    Raises:
+        UnavailableError, NodeProblemError: no node says.
+    """
+    indexes: set[int] = set()
+    start: int | None = 0
+    while start is not None:
+        page = yield from _bad_page(session, start)
+        indexes |= {each.index for each in page.bad}
+        # A node that leads nowhere ends it.
+        start = page.next if page.next is not None and page.next > start else None
+    return [
+        hash_
+        for index in sorted(indexes)
+        if (hash_ := session.vault.hash_at(index)) is not None and _live(session.vault.row(hash_))
+    ]
 
 
 def deposit_again(session: Session, batch_hash: bytes) -> Flow[Deposited]:
@@ -202,6 +239,16 @@ def deal(session: Session, row: VaultRow, index: int, batch: Batch) -> Dealt:
     redeposit = Redeposit(index, epoch.epoch, tuple(deposits), ())
     named = redeposit.hash(ledger_id, session.member)
     return Dealt(redeposit, tuple(sealed), named, row.batch_hash, row.count - len(erased))
+
+
+def _bad_page(session: Session, start: int) -> Flow[_BadPage]:
+    def build(node: int) -> Request:
+        return Request(node, "GET", f"/v1/bad-deposits?from={start}", bytes_max=_PAGE_BYTES_MAX)
+
+    def take(response: Response) -> _BadPage:
+        return from_json(_BadPage, response)
+
+    return (yield from try_each(session.nodes(), build, take))
 
 
 def _live(row: VaultRow) -> bool:

@@ -186,6 +186,27 @@ class ConsentPageModel(Model):
     """Cursor of the next page; null on the last."""
 
 
+class BadDepositModel(Model):
+    """A deposit in force that a committee member found bad."""
+
+    index: int
+    """Log index of the submission."""
+    placed: int
+    """Log index of the submission or re-deposit that placed it."""
+    validator: int
+    """Who found it bad."""
+    record: int
+    """Log index of the custody record that says so."""
+
+
+class BadDepositPageModel(Model):
+    """Some of them, by where they were placed."""
+
+    bad: list[BadDepositModel]
+    next: int | None
+    """`from` of the next page; null on the last."""
+
+
 class ChangeModel(Model):
     """One change of a proposal."""
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from tradeline_ledger.deposit import ATTACHMENT_BYTES_MAX
 from tradeline_ledger.encoding import Codec, Record, encode
 from tradeline_ledger.errors import MalformedError
+from tradeline_ledger.merkle import SIZE_MAX
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.registry import Role
 from tradeline_ledger.statement import (
@@ -20,9 +21,12 @@ from tradeline_ledger.statement import (
     STATEMENT,
 )
 from tradeline_ledger.submission import Receipt
+from tradeline_node.bad_deposits import bad_deposits
 from tradeline_node.errors import RequestError
 from tradeline_node.http.access import NODE_FEED, Caller, CurrentNode, member
 from tradeline_node.http.models import (
+    BadDepositModel,
+    BadDepositPageModel,
     StatementModel,
     SubmittedModel,
     binary,
@@ -218,6 +222,27 @@ async def read_tag_key(
     if sealed is None:
         raise NOT_FOUND
     return Response(sealed, media_type=OCTETS)
+
+
+@router.get("/bad-deposits")
+async def read_bad_deposits(
+    node: CurrentNode,
+    caller: Annotated[Caller, Depends(member())],
+    from_index: Annotated[int, Query(ge=0, le=SIZE_MAX, alias="from")] = 0,
+) -> BadDepositPageModel:
+    """Return which of the caller's deposits in force a committee member found bad."""
+    found, following = await node.turns.run(
+        lambda: bad_deposits(node.store, caller.member, from_index)
+    )
+    return BadDepositPageModel(
+        bad=[
+            BadDepositModel(
+                index=each.index, placed=each.placed, validator=each.validator, record=each.record
+            )
+            for each in found
+        ],
+        next=following,
+    )
 
 
 @router.put(
