@@ -143,6 +143,16 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
     Raises:
         FolderError: no file, readable by others, a wrong passphrase, or not such a file.
     """
+    return Keystore(read_client_keys(path, passphrase))
+
+
+def read_client_keys(path: Path, passphrase: bytes) -> ClientKeys:
+    """
+    Return the keys of the file at `path` as they stand in it.
+
+    Raises:
+        FolderError: as `open_keystore`.
+    """
     try:
         mode = path.stat().st_mode
         encoded = path.read_bytes()
@@ -153,7 +163,7 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
             f"keystore {path} is open to others (mode {mode & 0o777:o}); run chmod 600 {path}"
         )
     try:
-        return Keystore(CLIENT_KEYS.decode(open_keyfile(passphrase, encoded)))
+        return CLIENT_KEYS.decode(open_keyfile(passphrase, encoded))
     except SealError as error:
         raise FolderError(
             f"keystore {path} is locked: the passphrase is wrong, or the file was altered"

@@ -15,6 +15,7 @@ import msgspec.structs
 
 from tradeline_ledger.candidate import open_candidate
 from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.genesis_draft import Draft, SealedLinker, linker_info, open_draft
 from tradeline_ledger.hpke import PublicKey, seal
 from tradeline_ledger.member_files import NODE_KEYS_NAME
@@ -23,7 +24,6 @@ from tradeline_ledger.tag import linker_hash
 from tradeline_node.candidacy import check_without_ledger, read_candidate
 from tradeline_node.durable import write_file
 from tradeline_node.errors import ConfigError, KeystoreError
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.founding import default_params, make_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.member_folder import open_client_keys, take_consortium_key, write_ledger

@@ -16,6 +16,7 @@ from tradeline_node.config import KEYS, Config, describe, load_config
 from tradeline_node.errors import ConfigError, NodeError
 from tradeline_node.genesis_cli import genesis
 from tradeline_node.joining_cli import init, invite, join
+from tradeline_node.new_keys_cli import keys_app
 from tradeline_node.plumbing import plumbing
 from tradeline_node.recovery_cli import backup, catch_up, recover, restore
 from tradeline_node.testnet_run_cli import testnet
@@ -47,6 +48,7 @@ app.add_typer(bench)
 app.add_typer(testnet)
 app.add_typer(genesis)
 node.add_typer(config_app)
+node.add_typer(keys_app)
 node.command("init")(init)
 node.command("catch-up")(catch_up)
 node.command("recover")(recover)

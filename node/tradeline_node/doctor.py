@@ -17,6 +17,7 @@ from typing import Final
 import httpx2
 
 from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.genesis import Ledger
 from tradeline_ledger.registry import MemberRecord, Registry
 from tradeline_node.compare import compare_log
@@ -24,7 +25,6 @@ from tradeline_node.config import Config, load_config
 from tradeline_node.custody_file import AttachmentFile, check_items
 from tradeline_node.errors import NodeError, PeerError, StoreError
 from tradeline_node.findings import Report
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import Keystore, open_keystore
 from tradeline_node.peers import PeerClient, said

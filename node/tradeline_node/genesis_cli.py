@@ -125,7 +125,7 @@ def verify(
 
 
 def _show(draft: Draft) -> None:
-    from tradeline_node.fingerprint import fingerprint  # noqa: PLC0415
+    from tradeline_ledger.fingerprint import fingerprint  # noqa: PLC0415
 
     params = draft.genesis.params
     typer.echo(f"ledger     {draft.ledger_id.hex()}")

@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.invite import INVITE_BYTES_MAX, Invite, InviteBody, open_invite, sign_invite
 from tradeline_ledger.member_files import NODE_KEYS_NAME
 from tradeline_ledger.tag import linker_hash
@@ -19,7 +20,6 @@ from tradeline_node.candidacy import check_without_ledger, read_candidate
 from tradeline_node.ceremony import seal_linker
 from tradeline_node.durable import write_file
 from tradeline_node.errors import ConfigError, KeystoreError
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
 from tradeline_node.member_folder import open_client_keys, take_consortium_key, write_ledger

@@ -50,12 +50,12 @@ def init(
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Make the keys of your node and client, and the candidate file that others get."""
+    from tradeline_ledger.fingerprint import fingerprint  # noqa: PLC0415
     from tradeline_node.candidacy import (  # noqa: PLC0415  start-up stays fast
         CANDIDATE_NAME,
         Candidacy,
         make_candidate,
     )
-    from tradeline_node.fingerprint import fingerprint  # noqa: PLC0415
     from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
     from tradeline_node.member_keys import Place  # noqa: PLC0415
 
@@ -146,7 +146,7 @@ def join(
 
 
 def _show_invite(invite: Invite) -> None:
-    from tradeline_node.fingerprint import fingerprint  # noqa: PLC0415
+    from tradeline_ledger.fingerprint import fingerprint  # noqa: PLC0415
 
     ledger, registry = invite.log.ledger, invite.registry
     until = datetime.fromtimestamp(invite.until_ms / 1000, UTC)

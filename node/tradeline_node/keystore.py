@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.engine_peer import peer_id
 from tradeline_ledger.errors import LedgerError, SealError
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.hpke import PrivateKey
 from tradeline_ledger.keyfile import NONCE_BYTES, SALT_BYTES, open_keyfile, seal_keyfile
 from tradeline_ledger.member_files import NODE_KEYS, NodeKeys
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.signing import SigningKey
 from tradeline_node.errors import KeystoreError
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.hpke_keys import HpkeKeys
 from tradeline_node.tls import tls_key, tls_pin
 
@@ -116,6 +116,20 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
     Raises:
         KeystoreError: no file, readable by others, a wrong passphrase, or not such a file.
     """
+    keys = read_node_keys(path, passphrase)
+    try:
+        return keystore_of(keys)
+    except (LedgerError, ValueError) as error:
+        raise KeystoreError(f"keystore {path} does not decode: {error}") from error
+
+
+def read_node_keys(path: Path, passphrase: bytes) -> NodeKeys:
+    """
+    Return the keys of the file at `path` as they stand in it.
+
+    Raises:
+        KeystoreError: as `open_keystore`.
+    """
     try:
         mode = path.stat().st_mode
         encoded = path.read_bytes()
@@ -126,28 +140,34 @@ def open_keystore(path: Path, passphrase: bytes) -> Keystore:
             f"keystore {path} is open to others (mode {mode & 0o777:o}); run chmod 600 {path}"
         )
     try:
-        keys = NODE_KEYS.decode(open_keyfile(passphrase, encoded))
-        hpke = PrivateKey.from_bytes(keys.hpke_private)
-        more_hpke = tuple(map(PrivateKey.from_bytes, keys.more_hpke))
-        tls = tls_key(keys.tls_private)
+        return NODE_KEYS.decode(open_keyfile(passphrase, encoded))
     except SealError as error:
         raise KeystoreError(
             f"keystore {path} is locked: the passphrase is wrong, or the file was altered; give "
             f"--passphrase-file or {PASSPHRASE_VARIABLE}"
         ) from error
-    except (LedgerError, ValueError) as error:
+    except LedgerError as error:
         raise KeystoreError(f"keystore {path} does not decode: {error}") from error
+
+
+def keystore_of(keys: NodeKeys) -> Keystore:
+    """
+    Return keys, opened.
+
+    Raises:
+        MalformedError, ValueError: an HPKE or TLS key is none.
+    """
     return Keystore(
         keys.member,
         SigningKey(keys.node_seed),
         SigningKey(keys.note_seed),
         SigningKey(keys.cosigner_seed),
-        hpke,
+        PrivateKey.from_bytes(keys.hpke_private),
         SigningKey(keys.engine_seed),
         SigningKey(keys.peer_seed),
-        tls,
+        tls_key(keys.tls_private),
         SigningKey(keys.witness_seed),
-        more_hpke,
+        tuple(map(PrivateKey.from_bytes, keys.more_hpke)),
     )
 
 

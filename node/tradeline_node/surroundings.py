@@ -18,11 +18,11 @@ import httpx2
 
 from tradeline_ledger.endpoint import check_endpoint
 from tradeline_ledger.errors import MalformedError
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_node.engine.cometbft import DRIVER as COMETBFT
 from tradeline_node.engine.cometbft_process import check_binary, find_binary
 from tradeline_node.errors import NodeError
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.peers import said
 from tradeline_node.processes.supervisor import RUNNING_NAME, check_ports
 from tradeline_node.run import listen

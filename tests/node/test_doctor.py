@@ -11,11 +11,11 @@ from rocksdict import Options, Rdict
 from tests.node.cluster import PASSPHRASE, Cluster
 from tests.world import seed
 
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.signing import SigningKey
 from tradeline_node import index as tables
 from tradeline_node.doctor import examine_folder
 from tradeline_node.findings import Report
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.store import LedgerStore
 
 

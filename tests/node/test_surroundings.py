@@ -17,11 +17,11 @@ from tests.node.cluster import PASSPHRASE, Cluster, free_ports, institutions
 from tests.world import seed
 from typer.testing import CliRunner
 
+from tradeline_ledger.fingerprint import fingerprint
 from tradeline_node.cli import app
 from tradeline_node.config import Config, load_config
 from tradeline_node.doctor import examine_folder
 from tradeline_node.findings import Finding
-from tradeline_node.fingerprint import fingerprint
 from tradeline_node.founding import Founding, found
 from tradeline_node.keystore import read_passphrase
 from tradeline_node.tls import server_context, tls_key, tls_pin

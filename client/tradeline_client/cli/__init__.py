@@ -19,6 +19,7 @@ from tradeline_client.cli import (
     feed,
     governance,
     inquiry,
+    key,
     ledger,
     mirror,
     redeposit,
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
-    governance,
+    *(key, governance),
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)

@@ -248,6 +248,13 @@ class ProposalPageModel(Model):
     """Cursor of the next page; null on the last."""
 
 
+class KeyChangesModel(Model):
+    """How many key changes of a member were accepted; the next one has this number."""
+
+    member: int
+    key_changes: int
+
+
 class SweepModel(Model):
     """What a sweep erased."""
 

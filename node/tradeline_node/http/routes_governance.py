@@ -1,4 +1,4 @@
-"""Routes that show proposals: what was proposed, who voted how, and what became of it."""
+"""Routes about changes of the registry: proposals, what became of them, and key changes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 
+from tradeline_ledger import state
 from tradeline_ledger.governance import (
     PROPOSAL_STATE,
     ProposalStanding,
@@ -17,8 +18,13 @@ from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.proposal import change_kind, changed_member
 from tradeline_ledger.state import PROPOSAL_PREFIX
 from tradeline_node.http.access import CurrentNode, log_reader
-from tradeline_node.http.models import ChangeModel, ProposalModel, ProposalPageModel
-from tradeline_node.http.parameters import PAGE_MAX, QueryCursor
+from tradeline_node.http.models import (
+    ChangeModel,
+    KeyChangesModel,
+    ProposalModel,
+    ProposalPageModel,
+)
+from tradeline_node.http.parameters import PAGE_MAX, PathMember, QueryCursor
 from tradeline_node.http.problems import NOT_FOUND, described, described_signed
 from tradeline_node.service import Node
 
@@ -48,6 +54,15 @@ async def show_proposal(proposal: PathProposal, node: CurrentNode) -> ProposalMo
     if row is None:
         raise NOT_FOUND
     return _view(node, identity, row)
+
+
+@router.get("/members/{member_id}/key-changes", responses=described("not-found"))
+async def read_key_changes(member_id: PathMember, node: CurrentNode) -> KeyChangesModel:
+    """Return how many key changes of a member were accepted."""
+    if not node.store.registry.versions(member_id):
+        raise NOT_FOUND
+    key_changes = state.count(node.store, state.key_changes_key(member_id))
+    return KeyChangesModel(member=member_id, key_changes=key_changes)
 
 
 def _page(node: Node, cursor: str | None) -> ProposalPageModel:
