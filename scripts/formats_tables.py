@@ -397,6 +397,8 @@ def _limits() -> str:
         ("member record versions of a registry", f"{registry.VERSIONS_MAX:,}"),
         ("changes of a proposal", f"1 to {proposal.CHANGES_MAX}"),
         ("proposals that wait", f"{proposal.WAITING_MAX}"),
+        ("of them by one member", f"{proposal.WAITING_MEMBER_MAX}"),
+        ("of them by members that are no validators", f"{proposal.WAITING_OTHERS_MAX}"),
         ("characters of a proposal's title", f"1 to {proposal.TITLE_CHARS_MAX}"),
         ("characters of a proposal's reason", f"1 to {proposal.REASON_CHARS_MAX:,}"),
         ("heights that a proposal's effect may be ahead", f"{proposal.EFFECT_AHEAD_MAX:,}"),

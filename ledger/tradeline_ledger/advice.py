@@ -307,8 +307,9 @@ ADVICE: Final[dict[Outcome, Advice]] = {
         "The height of effect is more than 10,000,000 heights away.", "Name a nearer height, or 0."
     ),
     Outcome.PROPOSAL_TOO_MANY: Advice(
-        "32 proposals are open or wait for their height; or the registry has 65,536 versions.",
-        "Vote on those that are open; they also end when they expire.",
+        "32 proposals wait, 4 of the member, or 16 of members that are no validators; or the "
+        "registry has 65,536 versions.",
+        "Have those that are open decided; they also end when they expire.",
     ),
     Outcome.PROPOSAL_CONFLICT: Advice(
         "Another proposal that is open, or passed and not in force yet, is about the same thing.",

@@ -49,6 +49,10 @@ EFFECT_AHEAD_MAX: Final = 10_000_000
 """Heights from the block that places a proposal to its `effect_height`."""
 WAITING_MAX: Final = 32
 """Proposals that are open, or passed and not in force yet."""
+WAITING_MEMBER_MAX: Final = 4
+"""Of them by one member."""
+WAITING_OTHERS_MAX: Final = 16
+"""Of them by members that are no validators, so that validators always have room."""
 VOTE_BYTES_MAX: Final = 64
 
 GRANTED_ROLES: Final = sum(int(role) for role in Role) & ~int(Role.SUSPENDED)

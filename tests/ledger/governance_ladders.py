@@ -23,7 +23,7 @@ from tradeline_ledger.governance import read_proposal
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.proposal import (
     EFFECT_AHEAD_MAX,
-    WAITING_MAX,
+    WAITING_MEMBER_MAX,
     Admit,
     Change,
     ProposalVote,
@@ -86,32 +86,18 @@ def start_proposal() -> Draft:
     enact(world, Suspend(5))
     batch = world.batch(1, [(world.tag(1, 1, 2026), 24_400, b"event")])[0]
     world.block(world.submission(1, batch))
-    for member in range(10, 10 + WAITING_MAX):
-        record = newcomer_record(
-            id=member,
-            group=member,
-            root_key=seed_key("root", member),
-            feeds=(),
-            node_key=None,
-            note_key=None,
-            cosigner_key=None,
-            engine_key=None,
-            hpke_key=None,
-            endpoint="",
-            engine_peer="",
-        )
-        outcome, _ = post(world, proposal(world, Admit(record)))
+    for number in range(10, 10 + WAITING_MEMBER_MAX):
+        root = SigningKey(seed("root", number)).public
+        nothing = dict.fromkeys(("node_key", "note_key", "cosigner_key", "engine_key", "hpke_key"))
+        record = newcomer_record(id=number, root_key=root, feeds=(), endpoint="", engine_peer="")
+        record = msgspec.structs.replace(record, **nothing)
+        outcome, _ = post(world, proposal(world, Admit(record)), member=4)
         assert outcome is Outcome.ACCEPTED, outcome
     draft = ProposalDraft(
         world, 5, kind=Kind.PROPOSAL, content=lambda _: b"", feed=BULK, after_content=b"\x00"
     )
     draft.content, draft.changes = draft.encoded, (SetRules(2),)
     return draft
-
-
-def seed_key(*parts: object) -> bytes:
-    """Return a public key that is always the same for the same words."""
-    return SigningKey(seed(*parts)).public
 
 
 def post_twice(draft: ProposalDraft) -> None:

@@ -44,7 +44,7 @@ from tradeline_ledger.proposal import (
 from tradeline_ledger.registry import Feed, Role
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import BlockLeaf, Kind, decode_leaf
-from tradeline_ledger.transition import execute_genesis, replay
+from tradeline_ledger.transition import execute_genesis, proposal_rules, replay
 from tradeline_ledger.trust import TrustedLog, change_heights, registry_after
 
 ROLES = SetRoles(5, int(Role.READER))
@@ -176,6 +176,58 @@ def test_votes_of_those_who_are_validators_no_more_do_not_count(world: World) ->
     for member in (2, 3):
         cast(world, member, identity)
     assert standing(world, identity).standing == ProposalStanding.ENACTED
+
+
+def test_who_is_no_validator_keeps_no_validator_from_proposing(world: World) -> None:
+    _, own = post(world, proposal(world, ROLES), member=5)
+    assert post(world, proposal(world, SetRoles(5, 6)), member=5)[0] is Outcome.PROPOSAL_CONFLICT
+    enact(world, Remove(5))
+    for member in (1, 2, 3):
+        cast(world, member, own)
+    row = standing(world, own)
+    assert (row.standing, row.failure) == (
+        ProposalStanding.FAILED,
+        Outcome.PROPOSAL_MEMBER_UNKNOWN,
+    )
+    assert_replays(world)
+
+
+def test_of_two_changes_of_one_thing_at_one_height_the_second_fails(world: World) -> None:
+    _, others = post(world, proposal(world, SetCommittee((1, 2, 3), (1, 2, 3))), member=5)
+    _, own = post(world, proposal(world, SetCommittee((1, 2, 4), (1, 2, 4))))
+    world.block(*(vote(world, member, own) for member in (2,)))
+    world.block(*(vote(world, member, others) for member in (1, 2)))
+    world.block(vote(world, 3, own), vote(world, 4, others))
+    assert standing(world, others).standing == ProposalStanding.ENACTED
+    row = standing(world, own)
+    assert (row.standing, row.failure) == (ProposalStanding.FAILED, Outcome.PROPOSAL_CONFLICT)
+    assert [each.epoch for each in world.registry.epochs] == [0, 1]
+    assert_replays(world)
+
+
+def test_one_member_has_few_proposals_waiting(world: World) -> None:
+    said = [post(world, proposal(world, admit(number)), member=5)[0] for number in range(10, 15)]
+    assert said == [Outcome.ACCEPTED] * 4 + [Outcome.PROPOSAL_TOO_MANY]
+    assert post(world, proposal(world, admit(20)))[0] is Outcome.ACCEPTED
+    world.time_ms += 30 * DAY_MS
+    assert post(world, proposal(world, admit(15)), member=5)[0] is Outcome.ACCEPTED
+
+
+def test_those_who_are_no_validators_leave_room_for_validators(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposal_rules, "WAITING_OTHERS_MAX", 2)
+    said = [post(world, proposal(world, admit(number)), member=5)[0] for number in range(10, 13)]
+    assert said == [Outcome.ACCEPTED] * 2 + [Outcome.PROPOSAL_TOO_MANY]
+    assert post(world, proposal(world, admit(20)))[0] is Outcome.ACCEPTED
+
+
+def admit(number: int) -> Admit:
+    """Return the admission of a member without a node, whose root key is its own."""
+    root = SigningKey(seed("root", number)).public
+    nothing = dict.fromkeys(("node_key", "note_key", "cosigner_key", "engine_key", "hpke_key"))
+    record = newcomer_record(id=number, root_key=root, feeds=(), endpoint="", engine_peer="")
+    return Admit(msgspec.structs.replace(record, **nothing))
 
 
 def test_votes_of_one_block_count_in_their_order(world: World) -> None:

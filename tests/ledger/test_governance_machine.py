@@ -32,6 +32,7 @@ MEMBERS: Final = st.sampled_from([1, 2, 3, 4, 5])
 class Wish:
     """A proposal as the model knows it."""
 
+    member: int
     what: str
     value: Any
     effect: int
@@ -68,10 +69,13 @@ class GovernanceMachine(RuleBasedStateMachine):
 
     def _end_block(self) -> None:
         due = [w for w in self.wishes.values() if w.standing == "passed"]
+        changed = set()
         for wish in sorted(due, key=lambda each: each.due):
             if wish.due <= self.world.height + 1:
-                wish.standing = "enacted" if not self._defect(wish.what, wish.value) else "failed"
-                if wish.standing == "enacted":
+                fails = wish.what in changed or self._defect(wish.what, wish.value)
+                wish.standing = "failed" if fails else "enacted"
+                if not fails:
+                    changed.add(wish.what)
                     self.now[wish.what] = wish.value
                     self.from_heights[wish.what] = self.world.height + 1
 
@@ -101,13 +105,20 @@ class GovernanceMachine(RuleBasedStateMachine):
         )
         encoded = encode(content)
         outcome = self._place(self.world.entry(member, Kind.PROPOSAL, encoded))
+        validators = self.now["validators"]
         waits = [w for w in self.wishes.values() if self._open(w) or w.standing == "passed"]
         expected = self._defect(what, value) or "accepted"
-        if any(each.what == what for each in waits):
+        if any(
+            each.what == what
+            and (each.standing == "passed" or each.member in validators or member not in validators)
+            for each in waits
+        ):
             expected = "proposal-conflict"
+        if [each.member for each in waits].count(member) >= 4:
+            expected = "proposal-too-many"
         assert outcome == expected
         if outcome == "accepted":
-            wish = Wish(what, value, content.effect_height, content.expires_ms)
+            wish = Wish(member, what, value, content.effect_height, content.expires_ms)
             self.wishes[proposal_id(encoded)] = wish
             if member in self.now["validators"]:
                 wish.said[member] = True

@@ -72,7 +72,8 @@ def enact(view: View, ledger: Ledger, pending: Registry, height: int, time_ms: i
     Return the registry after the proposals that are due at the end of the block at `height`.
 
     They are taken by height, then in the order in which they were posted. One whose changes can't
-    be made any more has failed, and the others go on.
+    be made any more has failed, and the others go on; so has one about what another changes at the
+    same height.
     """
     waiting = read_waiting(view)
     due = sorted(
@@ -82,19 +83,26 @@ def enact(view: View, ledger: Ledger, pending: Registry, height: int, time_ms: i
     if not due:
         return Enacted(pending, ())
     writes: list[tuple[bytes, bytes]] = []
+    changed: set[tuple[str, int]] = set()
     for each in due:
         row = read_proposal(view, each.proposal_id)
         if row is None:
             raise DamagedError(f"the state row of proposal {each.proposal_id.hex()} is missing")
-        after = amend(
-            ledger,
-            pending,
-            row.proposal,
-            Moment(height + 1, time_ms),
-            lambda epoch: state.count(view, state.held_key(epoch)),
+        touched = row.proposal.touches()
+        after = (
+            Outcome.PROPOSAL_CONFLICT
+            if touched & changed
+            else amend(
+                ledger,
+                pending,
+                row.proposal,
+                Moment(height + 1, time_ms),
+                lambda epoch: state.count(view, state.held_key(epoch)),
+            )
         )
         if isinstance(after, Registry):
             pending = after
+            changed |= touched
             row = msgspec.structs.replace(
                 row, standing=ProposalStanding.ENACTED, enacted_height=height + 1
             )

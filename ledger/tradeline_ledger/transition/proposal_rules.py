@@ -21,6 +21,8 @@ from tradeline_ledger.proposal import (
     PROPOSAL,
     VOTING_MS_MAX,
     WAITING_MAX,
+    WAITING_MEMBER_MAX,
+    WAITING_OTHERS_MAX,
     Proposal,
     proposal_id,
 )
@@ -47,10 +49,9 @@ def rule(view: View, signed: Signed, context: Context) -> Ruling:
     if outcome is not None:
         return Ruling(outcome)
     waiting = _still_waiting(view, context)
-    if len(waiting) >= WAITING_MAX or not has_room(context.pending, proposal):
-        return Ruling(Outcome.PROPOSAL_TOO_MANY)
-    if any(each.proposal.touches() & proposal.touches() for _, each in waiting):
-        return Ruling(Outcome.PROPOSAL_CONFLICT)
+    outcome = _check_waiting([row for _, row in waiting], proposal, signed.member.id, context)
+    if outcome is not None:
+        return Ruling(outcome)
     if proposal.next_rules() is not None and proposal.effect_height <= context.height + 1:
         return Ruling(Outcome.PROPOSAL_RULES_LATE)
     moment = Moment(context.height + 1, context.time_ms)
@@ -96,6 +97,37 @@ def _check(view: View, identity: bytes, proposal: Proposal, context: Context) ->
         return Outcome.PROPOSAL_EXPIRY_WRONG
     if proposal.effect_height > context.height + EFFECT_AHEAD_MAX:
         return Outcome.PROPOSAL_EFFECT_TOO_FAR
+    return None
+
+
+def _check_waiting(
+    waiting: list[ProposalState], proposal: Proposal, member: int, context: Context
+) -> Outcome | None:
+    """
+    Refuse more than can wait, and what another that waits is about.
+
+    Who is no validator keeps no validator from proposing: neither by filling the list, nor by a
+    proposal of its own about the same thing, its own removal say.
+    """
+    validators = context.registry.epoch.validators
+    others = [row for row in waiting if row.member not in validators]
+    full = (
+        len(waiting) >= WAITING_MAX
+        or sum(row.member == member for row in waiting) >= WAITING_MEMBER_MAX
+        or (member not in validators and len(others) >= WAITING_OTHERS_MAX)
+        or not has_room(context.pending, proposal)
+    )
+    if full:
+        return Outcome.PROPOSAL_TOO_MANY
+    rivals = (
+        row
+        for row in waiting
+        if row.standing == ProposalStanding.PASSED
+        or member not in validators
+        or row.member in validators
+    )
+    if any(row.proposal.touches() & proposal.touches() for row in rivals):
+        return Outcome.PROPOSAL_CONFLICT
     return None
 
 
