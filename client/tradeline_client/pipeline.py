@@ -9,9 +9,10 @@ feed are taken, and results come, in the order of the batches. Re-deposits go th
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.submission import Receipt
 
 IN_FLIGHT: Final = 8
-"""Batches in each of two stages, custody and log, unless the caller says otherwise."""
+"""Twice as many batches are on their way at most, in custody and in the log."""
 
 Item = TypeVar("Item")
 Held = TypeVar("Held")
@@ -115,9 +116,10 @@ def _run(
     stages: _Stages[Item, Held, Handed, Placed],
     in_flight: int,
 ) -> Iterator[Placed | RefusedError]:
-    in_custody: deque[tuple[Item, Future[Held]]] = deque()
-    in_log: deque[Future[Placed | RefusedError]] = deque()
+    on_their_way: deque[Future[Future[Placed | RefusedError]]] = deque()
     threads = ThreadPoolExecutor(2 * in_flight, thread_name_prefix="tradeline-batch")
+    in_order = ThreadPoolExecutor(1, thread_name_prefix="tradeline-feed")
+    broken = threading.Event()
 
     def settle(handed: Handed) -> Placed | RefusedError:
         try:
@@ -125,24 +127,35 @@ def _run(
         except RefusedError as error:
             return error
 
-    def hand_over_next() -> None:
-        item, held = in_custody.popleft()
-        handed = transport.run(stages.hand_over(item, held.result()))
-        in_log.append(threads.submit(settle, handed))
+    def hand_over(item: Item, held: Future[Held]) -> Future[Placed | RefusedError]:
+        if broken.is_set():  # nothing goes after what did not go; its error is told
+            raise CancelledError
+        try:
+            handed = transport.run(stages.hand_over(item, held.result()))
+        except BaseException:
+            broken.set()
+            raise
+        return threads.submit(settle, handed)
 
     try:
         for item in items:
-            in_custody.append((item, threads.submit(transport.run, stages.custody(item))))
-            if len(in_custody) >= in_flight:
-                hand_over_next()
-            while in_log and (len(in_log) > in_flight or in_log[0].done()):
-                yield in_log.popleft().result()
-        while in_custody:
-            hand_over_next()
-        while in_log:
-            yield in_log.popleft().result()
+            held = threads.submit(transport.run, stages.custody(item))
+            on_their_way.append(in_order.submit(hand_over, item, held))
+            while len(on_their_way) >= 2 * in_flight or _is_settled(on_their_way):
+                yield on_their_way.popleft().result().result()
+        while on_their_way:
+            yield on_their_way.popleft().result().result()
     finally:
-        threads.shutdown(wait=True, cancel_futures=True)
+        broken.set()
+        for pool in (in_order, threads):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _is_settled(on_their_way: deque[Future[Future[Placed | RefusedError]]]) -> bool:
+    """Return whether the first one's outcome is known."""
+    if not on_their_way or not on_their_way[0].done():
+        return False
+    return on_their_way[0].exception() is not None or on_their_way[0].result().done()
 
 
 async def _run_async(
@@ -151,35 +164,36 @@ async def _run_async(
     stages: _Stages[Item, Held, Handed, Placed],
     in_flight: int,
 ) -> AsyncIterator[Placed | RefusedError]:
-    in_custody: deque[tuple[Item, asyncio.Task[Held]]] = deque()
-    in_log: deque[asyncio.Task[Placed | RefusedError]] = deque()
+    on_their_way: deque[asyncio.Task[Placed | RefusedError]] = deque()
+    custody: deque[asyncio.Task[Held]] = deque(maxlen=2 * in_flight)
     rest = iter(items)
+    in_order = asyncio.Lock()  # whoever asks first has it first
+    broken = asyncio.Event()
 
-    async def settle(handed: Handed) -> Placed | RefusedError:
+    async def go(item: Item, held: asyncio.Task[Held]) -> Placed | RefusedError:
+        async with in_order:
+            if broken.is_set():
+                raise CancelledError
+            try:
+                handed = await transport.run(stages.hand_over(item, await held))
+            except BaseException:
+                broken.set()
+                raise
         try:
             return await transport.run(stages.finish(handed))
         except RefusedError as error:
             return error
 
-    async def hand_over_next() -> None:
-        item, held = in_custody.popleft()
-        handed = await transport.run(stages.hand_over(item, await held))
-        in_log.append(asyncio.ensure_future(settle(handed)))
-
     try:
         while (item := await asyncio.to_thread(next, rest, None)) is not None:
-            task = asyncio.ensure_future(transport.run(stages.custody(item)))
-            in_custody.append((item, task))
-            if len(in_custody) >= in_flight:
-                await hand_over_next()
-            while in_log and (len(in_log) > in_flight or in_log[0].done()):
-                yield await in_log.popleft()
-        while in_custody:
-            await hand_over_next()
-        while in_log:
-            yield await in_log.popleft()
+            custody.append(asyncio.ensure_future(transport.run(stages.custody(item))))
+            on_their_way.append(asyncio.ensure_future(go(item, custody[-1])))
+            while on_their_way and (len(on_their_way) >= 2 * in_flight or on_their_way[0].done()):
+                yield await on_their_way.popleft()
+        while on_their_way:
+            yield await on_their_way.popleft()
     finally:
-        left = [*(task for _, task in in_custody), *in_log]
+        left = [*custody, *on_their_way]
         for each in left:
             each.cancel()
         await asyncio.gather(*left, return_exceptions=True)
