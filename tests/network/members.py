@@ -219,6 +219,10 @@ class Network:
         """Of the HTTP processes, past the links."""
         return {name: member.url for name, member in self.members.items()}
 
+    def at_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once all that runs has ended."""
+        self._opened.callback(callback)
+
     def start(self) -> None:
         """Start all nodes that don't run and wait until all are ready."""
         for member in self.members.values():

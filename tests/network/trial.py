@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
+from tests.network.disks import DISKS
 from tests.network.faults import FAULTS, Fault, Scene
 from tests.network.journal import AckJournal
 from tests.network.load import Load
@@ -22,7 +23,7 @@ from tradeline_client.client import Client
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL: Final = FAULTS | BYZANTINE
+ALL: Final = FAULTS | DISKS | BYZANTINE
 RECOVERED_S: Final = 90.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 60.0
