@@ -17,7 +17,8 @@ import shutil
 import statistics
 import sys
 import tempfile
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -52,10 +53,7 @@ def main() -> None:
         for name in names:
             rows.append(run(name, seed, given.rounds, given.hold))
             print(_line(rows[-1]), file=sys.stderr, flush=True)
-    if given.json:
-        print(json.dumps([_document(row) for row in rows], indent=2))
-    else:
-        _print_table(rows)
+    show(rows, json_wanted=given.json)
     sys.exit(1 if any(row.problems for row in rows) else 0)
 
 
@@ -80,6 +78,14 @@ def run(name: str, seed: int, rounds: int, hold_s: float) -> Row:
     return row
 
 
+def show(rows: list[Row], *, json_wanted: bool) -> None:
+    """Print the table."""
+    if json_wanted:
+        print(json.dumps([_document(row) for row in rows], indent=2))
+    else:
+        _print_table(rows)
+
+
 def _judged(row: Row, verdict: Verdict) -> None:
     row.acked, row.lost, row.forks = verdict.acked, verdict.lost, verdict.forks
     row.problems = verdict.problems
@@ -91,7 +97,8 @@ def _line(row: Row) -> str:
 
 
 def _document(row: Row) -> dict[str, object]:
-    return asdict(row) | {"recovery_p50_s": _median(row), "recovery_max_s": _most(row)}
+    figures = {"recovery_p50_s": _median(row), "recovery_max_s": _most(row)}
+    return asdict(replace(row, notes=Counter())) | {"notes": dict(row.notes)} | figures
 
 
 def _median(row: Row) -> float | None:

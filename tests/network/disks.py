@@ -127,6 +127,7 @@ def _give_disk(scene: Scene, member: Member) -> None:
     scene.network.at_end(lambda: _leave_disk(scene.network, member))
     shutil.copytree(moved, member.folder, dirs_exist_ok=True)
     shutil.rmtree(moved)
+    os.sync()  # what an operator put there is there, whatever becomes of the power
     member.start()
     scene.network.wait([member.name])
 

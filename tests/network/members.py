@@ -37,7 +37,7 @@ NAMES: Final = ("bank", "lender", "payment", "court")
 """Members 1 to 4."""
 PARTS: Final = ("application", "engine", "http")
 PASSPHRASE: Final = b"correct horse battery staple"
-READY_S: Final = 90.0
+READY_S: Final = 150.0
 STOP_S: Final = 60.0
 POLL_S: Final = 0.1
 ANSWER_S: Final = 5.0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import pytest
+from scripts import soak
 from tests.network.journal import Acked, AckJournal, read_journal
 from tests.network.members import NAMES
 from tests.network.oracle import judge
+from tests.network.trial import Row
 from tests.node.workload import Feeds
 from tests.world import World
 
@@ -143,3 +147,13 @@ def test_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
         journal.add(second)
         assert journal.entries == [first, second]
     assert read_journal(tmp_path / "journal") == [first, second]
+
+
+def test_table_of_a_soak_is_written_for_machines(capsys: pytest.CaptureFixture[str]) -> None:
+    row = Row("kill", 3, rounds=2, recovery_s=[1.0, 2.5, 9.0], notes=Counter({"killed http": 2}))
+    soak.show([row], json_wanted=True)
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert (shown["recovery_p50_s"], shown["recovery_max_s"]) == (2.5, 9.0)
+    assert shown["notes"] == {"killed http": 2}
+    soak.show([row], json_wanted=False)
+    assert "killed http 2" in capsys.readouterr().out

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ALL: Final = FAULTS | DISKS | BYZANTINE
-RECOVERED_S: Final = 90.0
+RECOVERED_S: Final = 180.0
 """Within which everything is as before a fault, without anybody doing anything."""
-BEGUN_S: Final = 60.0
+BEGUN_S: Final = 120.0
 SETTINGS: Final = {"http.requests_per_second": 50, "http.requests_burst": 100}
 """So little that a flood of this machine exceeds it."""
 

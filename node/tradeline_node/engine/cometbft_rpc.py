@@ -48,6 +48,16 @@ class SyncInfo:
     """Whether it fetches old blocks and takes no part in deciding."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an engine and the peers that it is connected to are."""
+
+    height: int
+    """Last block committed."""
+    peers: tuple[int, ...]
+    """Height that each peer works at, which is one more than it has committed."""
+
+
 class CometBftRpc:
     """Asks one CometBFT process. Any thread may; nothing stays open between two questions."""
 
@@ -93,6 +103,21 @@ class CometBftRpc:
         """
         info = self._result("status", {})["sync_info"]
         return SyncInfo(int(info["latest_block_height"]), bool(info["catching_up"]))
+
+    def progress(self) -> Progress:
+        """
+        Return how far the engine and its peers are.
+
+        Raises:
+            EngineError: it does not answer, or not as it should.
+        """
+        height = self.sync_info().height
+        peers = self._result("dump_consensus_state", {}).get("peers") or []
+        try:
+            heights = [int(each["peer_state"]["round_state"]["height"]) for each in peers]
+        except (KeyError, TypeError, ValueError) as malformed:
+            raise EngineError(f"the engine tells of a peer without {malformed}") from malformed
+        return Progress(height, tuple(heights))
 
     def waiting(self) -> tuple[int, int]:
         """

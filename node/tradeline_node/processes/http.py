@@ -23,6 +23,7 @@ from tradeline_node.processes.orders import (
     Ready,
     obey,
 )
+from tradeline_node.processes.recovery import end_when_mended
 from tradeline_node.run import Running, listen
 from tradeline_node.run import serve as serve_nodes
 from tradeline_node.service import Node
@@ -62,7 +63,11 @@ async def serve(
         def announce(running: list[Running]) -> None:
             say(Ready(height=node.store.engine_height, url=running[0].url))
 
-        await serve_nodes([node], [own], engine, announce, stop)
+        mended = asyncio.create_task(end_when_mended(node, stop))
+        try:
+            await serve_nodes([node], [own], engine, announce, stop)
+        finally:
+            mended.cancel()
 
 
 if __name__ == "__main__":

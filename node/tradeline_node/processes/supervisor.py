@@ -24,6 +24,7 @@ from tradeline_node.catch_up_command import catch_up_before_engine
 from tradeline_node.durable import FOLDER_MODE, remove_file, write_file
 from tradeline_node.engine.cometbft_home import Wiring, sign_state
 from tradeline_node.engine.cometbft_process import CometBftProcess, check_binary, find_binary
+from tradeline_node.engine.cometbft_rpc import CometBftRpc
 from tradeline_node.errors import ConfigError, EngineError, KeystoreError, NodeError
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore
@@ -36,6 +37,7 @@ from tradeline_node.processes.orders import (
     Orders,
     Ready,
 )
+from tradeline_node.processes.vigil import Vigil
 from tradeline_node.run import Running, listen
 from tradeline_node.signing_hold import SigningHold
 
@@ -114,6 +116,7 @@ class Supervisor:
         self._hold.check_complete()
         self._held = False
         """Whether the engine was started with a key that casts no votes."""
+        self._vigil = Vigil(CometBftRpc(runtime / RPC_SOCKET))
         self._url = ""
 
     def end(self) -> None:
@@ -147,6 +150,10 @@ class Supervisor:
             assert self._engine is not None, "started"
             if self._held and not self._hold.holds():
                 self._log.info("the engine is started again with the validator's key")
+                self._engine.stop()
+            stands = self._vigil.gives_up() if self._engine.runs() else ""
+            if stands:
+                self._log.error("the engine takes no part in consensus any more", reason=stands)
                 self._engine.stop()
             if not (self._application.runs() and self._engine.runs()):
                 what = "engine" if self._application.runs() else "application"
@@ -189,6 +196,7 @@ class Supervisor:
             log_file=self._log_files["engine"],
         )
         self._engine.start(self._ending.is_set)
+        self._vigil = Vigil(CometBftRpc(self._runtime / RPC_SOCKET))
 
     def _start_http(self) -> None:
         self._http.stop()
