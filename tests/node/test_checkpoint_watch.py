@@ -16,10 +16,13 @@ from tests.world import DESK, seed
 
 from tradeline_client.verification import Brought, verify_file
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
+from tradeline_ledger.conviction import Conviction
 from tradeline_ledger.cosignature import cosign, cosigner_name
+from tradeline_ledger.encoding import encode
 from tradeline_ledger.evidence import verify_evidence
 from tradeline_ledger.evidence_file import EvidenceType
 from tradeline_ledger.fork import Fork
+from tradeline_ledger.key import Key, KeyChange, Replaced
 from tradeline_ledger.merkle import (
     NodeId,
     consistency_path,
@@ -29,8 +32,8 @@ from tradeline_ledger.merkle import (
     root_nodes,
 )
 from tradeline_ledger.note import Note, encode_note, sign_note
-from tradeline_ledger.registry import MemberRecord
-from tradeline_ledger.statement import Kind
+from tradeline_ledger.registry import Feed, MemberRecord
+from tradeline_ledger.statement import Kind, kinds_of
 from tradeline_node.checkpoint_watch import CheckpointWatch
 from tradeline_node.evidence_keeper import EvidenceKeeper
 from tradeline_node.evidence_store import EvidenceStore
@@ -319,7 +322,8 @@ def test_two_statements_at_one_position_become_a_file(cluster: Cluster) -> None:
 
     def found() -> list[str]:
         files = node.evidence.files()
-        return [each.name for each in files if each.type is EvidenceType.STATEMENTS]
+        kinds = (EvidenceType.STATEMENTS, 4)
+        return [each.name for each in files if (each.type, each.member) == kinds]
 
     (name,) = wait_for(found, "evidence")
     data = cluster.request(6, f"/v1/evidence/{name}").content
@@ -332,3 +336,46 @@ def test_two_statements_at_one_position_become_a_file(cluster: Cluster) -> None:
     # A member's own affair: the node itself is well.
     parts = cluster.request(None, "/healthz").json()["components"]
     assert next(each for each in parts if each["name"] == "evidence")["ok"]
+
+
+def test_evidence_about_a_young_key_carries_the_change_that_made_it(cluster: Cluster) -> None:
+    member, feed = 3, 9
+    own = cluster.institution(member)
+    added = Feed(feed, own.feed_key(feed).public, kinds_of(Kind.CONSENT))
+    change = encode(
+        KeyChange(
+            cluster.ledger.ledger_id,
+            member,
+            0,
+            (added,),
+            (),
+            Replaced(*(None,) * len(Replaced.__struct_fields__)),
+        )
+    )
+    cluster.post(
+        member,
+        cluster.world().entry(
+            member, Kind.KEY, encode(Key(change, own.root.sign("key", change))), DESK
+        ),
+    )
+    world = cluster.world()
+    entries = [
+        world.entry(member, Kind.CONSENT, world.consent(world.terms(member, 2, who=who)), feed)
+        for who in (31, 32)
+    ]
+    cluster.post(member, entries[0])
+    assert cluster.request(member, "/v1/entries", "POST", entries[1]).status_code == 409
+    node = cluster.node(1)
+
+    def found() -> list[str]:
+        files = node.evidence.files()
+        kinds = (EvidenceType.STATEMENTS, member)
+        return [each.name for each in files if (each.type, each.member) == kinds]
+
+    (name,) = wait_for(found, "evidence")
+    data = node.evidence.read(name)
+    assert data is not None
+    proven = verify_evidence(data)
+    assert isinstance(proven, Conviction)
+    assert len(proven.log.steps) == 1
+    assert verify_file(data, Brought(ledger=cluster.ledger)).ok
