@@ -15,7 +15,7 @@ import msgspec.structs
 from tradeline_client.errors import DraftError
 from tradeline_ledger.candidate import open_candidate
 from tradeline_ledger.encoding import encode
-from tradeline_ledger.errors import LedgerError
+from tradeline_ledger.errors import MalformedError, SignatureError
 from tradeline_ledger.key import Replaced
 from tradeline_ledger.params import CategoryRetention
 from tradeline_ledger.proposal import (
@@ -72,6 +72,7 @@ def read_proposal(path: Path, ledger: Ledger, registry: Registry, now_ms: int) -
 
     Raises:
         DraftError: the file can't be read, or says something impossible.
+        SignatureError: a candidate's root key did not sign its file.
     """
     try:
         with path.open("rb") as file:
@@ -87,7 +88,7 @@ def read_proposal(path: Path, ledger: Ledger, registry: Registry, now_ms: int) -
     try:
         made = reader.proposal(_Table(table, str(path), _TOP), now_ms)
         return PROPOSAL.decode(encode(made))  # which checks every length and bound
-    except (LedgerError, ValueError) as error:
+    except (MalformedError, ValueError) as error:
         raise DraftError(f"{path}: {error}") from error
 
 
@@ -211,6 +212,10 @@ class _Reader:
             return Admit(open_candidate(path.read_bytes()))
         except OSError as error:
             raise table.refuse(f"{path} can't be read: {error.strerror}") from error
+        except SignatureError as error:
+            raise SignatureError(
+                f"candidate {path}: {error}; it was altered, ask its institution for it again"
+            ) from error
 
     def _roles(self, table: _Table) -> SetRoles:
         roles = table.names("roles", _ROLES)

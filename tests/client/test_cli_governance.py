@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from tests.client.cli import Cli, Ran
 from tests.client.test_end_to_end import Consortium
+from tests.governance import NEWCOMER, newcomer_record
+
+from tradeline_ledger.candidate import sign_candidate
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
@@ -102,6 +105,21 @@ def test_members_change_their_registry_from_the_command_line(council: Council) -
     assert refused == {"differences": [], "refused": "proposal-quorum-lost"}
     lost = council("bank", "propose", council.file(stranded), code=1)
     assert "proposal-quorum-lost" in lost.err
+
+
+def test_an_admission_is_shown_with_every_key_before_it_is_posted(council: Council) -> None:
+    candidate = sign_candidate(newcomer_record(), NEWCOMER.root)
+    (council.path / "savings").write_bytes(candidate)
+    wish = '[[change]]\nwhat = "admit"\ncandidate = "savings"'
+    shown = council("bank", "propose", council.file(wish), "--dry-run", "--json").json
+    assert shown["refused"] is None
+    lines = {each["where"]: each["after"] for each in shown["differences"]}
+    assert lines["member 6"] == "Savings bank: contributor, reader, validator"
+    assert lines["member 6 root_key"] == NEWCOMER.root.public.hex()[:16] + "…"
+    assert lines["member 6 engine_peer"] == NEWCOMER.engine_peer
+    (council.path / "savings").write_bytes(candidate[:-1] + b"x")
+    refused = council("bank", "propose", council.file(wish), "--dry-run", code=3)
+    assert "signature" in refused.err
 
 
 @pytest.mark.parametrize(
