@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import msgspec.structs
 import pytest
+from tests.governance import proposal, vote
 from tests.node.cluster import PASSPHRASE, Cluster, free_ports, institutions, wait_for
 from tests.world import DESK, seed
 
@@ -18,6 +22,7 @@ from tradeline_ledger.errors import ConsistencyError, MalformedError, Verificati
 from tradeline_ledger.key import Key, KeyChange, Replaced
 from tradeline_ledger.log_chunk import LOG_CHUNK, LogChunk, verify_chunk
 from tradeline_ledger.merkle import Frontier, root_nodes
+from tradeline_ledger.proposal import SetCommittee, proposal_id
 from tradeline_ledger.registry import Registry
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.statement import Kind
@@ -36,6 +41,7 @@ from tradeline_node.peers import PeerAnswer, PeerClient
 from tradeline_node.service import Node
 from tradeline_node.store import LedgerStore
 
+ROOT = Path(__file__).parents[2]
 LATE = 4
 """The member whose node fetches the log into another store than its own."""
 Change = Callable[[str, bytes], bytes]
@@ -43,7 +49,7 @@ Change = Callable[[str, bytes], bytes]
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """All nodes; the note key of the late one changes in the middle of their log."""
+    """All nodes; in the middle of their log keys change, and votes open another epoch."""
     made = Cluster(tmp_path_factory.mktemp("net") / "net", founders=institutions(tls=True))
     with pytest.MonkeyPatch.context() as patch, made.running() as running:
         patch.setattr(log_export, "CHUNK_BYTES", 1000)
@@ -52,16 +58,27 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             running.submit(1, 3, salt)
         for member in (1, 2):
             running.post(member, key_change(running, member))
+        open_epoch(running)
         for salt in range(4, 8):
-            running.submit(1, 3, salt)
+            running.submit(1, 3, salt, without=[LATE])
         for node in running.nodes[:3]:
-            wait_for(partial(has_steps, node, 2))
+            wait_for(partial(has_steps, node, 3))
         running.wait_for_checkpoint(running.node(1).store.head.size)
         yield running
 
 
 def has_steps(node: Node, count: int) -> bool:
     return len(node.publisher.steps(0, 9)) == count
+
+
+def open_epoch(cluster: Cluster) -> None:
+    """Vote the late member out of the committee."""
+    world = cluster.world()
+    content = encode(proposal(world, SetCommittee((1, 2, 3, 4), (1, 2, 3))))
+    cluster.post(1, world.entry(1, Kind.PROPOSAL, content))
+    for member in (2, 3):
+        cluster.post(member, vote(cluster.world(), member, proposal_id(content)))
+    assert cluster.node(1).store.registry.epoch.epoch == 1
 
 
 def key_change(cluster: Cluster, member: int) -> bytes:
@@ -79,7 +96,7 @@ def moved(registry: Registry, endpoint: str) -> Registry:
         msgspec.structs.replace(each, endpoint=endpoint, tls_pin=None) if each.endpoint else each
         for each in registry.members
     )
-    return Registry(members, registry.epochs)
+    return Registry(members, registry.epochs, registry.settings)
 
 
 class Others(PeerClient):
@@ -108,6 +125,7 @@ def catch_up(store: LedgerStore, client: PeerClient, **options: Any) -> CaughtUp
             return await CatchUp(Application(store), client, LATE, **options).run()
         finally:
             await client.close()
+            await asyncio.sleep(0.02)  # for connections to end before the loop does
 
     return asyncio.run(run())
 
@@ -158,6 +176,7 @@ def test_empty_node_fetches_the_whole_log_across_changes_of_the_registry(
     whole = cluster.node(1).store
     assert (store.head, store.root(store.head.size)) == (whole.head, whole.root(whole.head.size))
     assert store.registry == whole.registry
+    assert len(store.registry.epochs) == 2
     assert store.verify() == []
     assert done.size == whole.head.size
     assert done.leaves == whole.head.size - 1
@@ -193,6 +212,31 @@ def test_catch_up_that_was_cut_off_goes_on_from_where_it_was(
     assert done.leaves == cluster.node(1).store.head.size - reached
     first = next(target for _, target in client.asked if target.startswith("/v1/blocks"))
     assert first.startswith(f"/v1/blocks?from={reached}&")
+
+
+def test_catch_up_whose_process_is_killed_goes_on_from_what_is_written(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    flags = [f"storage.ledger={tmp_path / 'ledger'}"]
+    whole = cluster.node(1).store
+    reached = [1]
+    for blocks in (3, 2, 5):
+        command = [sys.executable, "-m", "tests.node.catch_up_child"]
+        command += [str(cluster.member_folder(LATE)), *flags]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as child:
+            assert child.stdout is not None
+            reached += [int(child.stdout.readline()) for _ in range(blocks)]
+            child.kill()
+    assert reached == sorted(reached), "what was written was there again"
+    assert reached[-1] < whole.head.size
+    config = load_config(cluster.member_folder(LATE), {}, flags)
+    done = catch_up_node(config, PASSPHRASE)
+    assert 0 < done.leaves <= whole.head.size - reached[-1]
+    store = LedgerStore.open(tmp_path / "ledger", cluster.ledger)
+    assert store.head == whole.head
+    assert store.verify() == []
+    store.close()
 
 
 def test_node_whose_registry_is_out_of_date_is_shown_where_to_ask(
@@ -272,7 +316,7 @@ def test_own_log_that_is_no_beginning_is_never_built_upon(
     cluster: Cluster, store: LedgerStore
 ) -> None:
     catch_up(store, Others(cluster))
-    cluster.submit(1, 1, "one more")
+    cluster.submit(1, 1, "one more", without=[LATE])
     wait_for(lambda: cluster.node(1).publisher.behind_s() == 0)
     size = store.head.size
     with pytest.MonkeyPatch.context() as patch:
