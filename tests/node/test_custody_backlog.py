@@ -20,6 +20,7 @@ from tradeline_ledger.redeposit import redeposit_hash
 from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import make_batch
 from tradeline_node import custody_backlog
+from tradeline_node.bad_deposits import bad_deposits
 from tradeline_node.custody_backlog import Wanted
 from tradeline_node.errors import RequestError
 
@@ -283,3 +284,32 @@ def test_findings_are_collected_before_they_are_said(
         assert node.backlog.content() is None
     monkeypatch.setattr(custody_backlog, "CUSTODY_ROWS_MAX", 3)
     assert said(committee, 4) == [CustodyRow(index, 0, 1) for index in indexes]
+
+
+def test_bad_deposits_are_listed_for_their_contributor_alone(
+    committee: Committee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, indexes = committee.nodes[4], []
+    for _ in range(3):
+        index, attachment = misdealt(committee)
+        wanted = look(node, index)
+        assert wanted is not None
+        node.backlog.take(wanted, encode(attachment))
+        node.backlog.look(index)
+        indexes.append(index)
+    said(committee, 4)
+    store = committee.nodes[1].store
+    found, following = bad_deposits(store, 2, 0)
+    assert ([each.index for each in found], following) == (indexes, None)
+    assert {each.validator for each in found} == {4}
+    assert bad_deposits(store, 3, 0) == ([], None)
+    assert [each.index for each in bad_deposits(store, 2, indexes[1])[0]] == indexes[1:]
+    monkeypatch.setattr("tradeline_node.bad_deposits.SCANNED_MAX", 2)
+    first, following = bad_deposits(store, 2, 0)
+    assert following == indexes[2]
+    rest, end = bad_deposits(store, 2, following)
+    assert ([each.index for each in [*first, *rest]], end) == (indexes, None)
+    # Dealt again, it is not in force any more.
+    offer = committee.offer(indexes[2])
+    committee.redeposit(offer, [1, 2, 3])
+    assert [each.index for each in bad_deposits(store, 2, 0)[0]] == indexes[:2]
