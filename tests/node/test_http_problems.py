@@ -8,7 +8,6 @@ import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.node.cluster import Cluster
@@ -98,12 +97,14 @@ def test_failure_of_our_own_is_a_problem_without_a_word_of_its_cause(
     assert CANARY not in answer.text
 
 
-def test_no_quorum_yet_is_a_problem(tmp_path: Any) -> None:
-    alone = Cluster(tmp_path / "net")
-    with alone.running((1,)):
-        answer = alone.request(1, "/checkpoint")
-        assert (answer.status_code, answer.json()["code"]) == (503, "no-quorum-yet")
-        assert answer.headers["retry-after"] == "1"
+def test_no_quorum_yet_is_a_problem(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_wait_s: float) -> None:
+        """Return the newest checkpoint of a node whose peers have not cosigned yet."""
+
+    monkeypatch.setattr(cluster.node(1).publisher, "freshest", nothing)
+    answer = cluster.request(1, "/checkpoint")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no-quorum-yet")
+    assert answer.headers["retry-after"] == "1"
 
 
 def test_garbage_on_the_line_ends_the_connection_only(cluster: Cluster) -> None:
