@@ -69,7 +69,7 @@ def test_keystore_holds_further_keys_and_none_is_shown(tmp_path: Path) -> None:
     record = World().institution(4).record
     opened.check(record, path)
     opened.check(msgspec.structs.replace(record, hpke_key=OLD.public.encoded), path)
-    with pytest.raises(KeystoreError, match="the HPKE key .* is not the one of member 4"):
+    with pytest.raises(KeystoreError, match=r"the HPKE key .* is not the one of member 4"):
         opened.check(msgspec.structs.replace(record, hpke_key=NEW.public.encoded), path)
     assert private.hex() not in repr(keys) + repr(opened)
     for wrong in ((private[:-1],), (private,) * (MORE_HPKE_MAX + 1)):
