@@ -112,20 +112,21 @@ class Keystore:
         """
         Accept these keys for their member of the registry.
 
-        A feed that the registry does not have, or not any more, is let pass: its statements would
-        be dropped, and a new one may be waiting for its block.
+        A member or feed that the registry does not have, or not any more, is let pass: `registry`
+        may be that of the genesis, before the member was admitted or the feed added. Statements of
+        what is in no registry are dropped.
 
         Raises:
-            FolderError: no such member, or the registry has another key in one's place.
+            FolderError: another ledger's keys, or the registry has another key in one's place.
         """
-        record = registry.member(self.member)
-        if record is None:
-            raise FolderError(f"member {self.member} of this keystore is not in the registry")
         if self.linker.linker_hash != ledger.params.linker:
             raise FolderError(
                 "the consortium key in this keystore is not the one of this ledger; ask another "
                 "member for it, since no tag made with this one would be found"
             )
+        record = registry.member(self.member)
+        if record is None:
+            return
         if record.tag_key_hash not in (None, tag_key_hash(self.tag_key)):
             raise FolderError("the tag key in this keystore is not the one in the registry")
         for number, key in self._feeds.items():
