@@ -31,10 +31,10 @@ class Row(NamedTuple):
     @property
     def more_is_better(self) -> bool:
         """Whether the figure is a rate; all others are costs."""
-        return self.unit.startswith("events/s")
+        return self.unit.startswith(("events/s", "of it"))
 
 
-EVENTS: Final = {
+SIZES: Final = {
     "apply": 1_000_000,
     "catch-up": 1_000_000,
     "seal": 100_000,
@@ -44,13 +44,21 @@ EVENTS: Final = {
     "read": 1_000_000,
     "scope": 1_000_000,
     "growth": 10_000_000,
+    "network": 60,
 }
+"""Events of each benchmark; seconds of `network`."""
 ROWS: Final = (
     Row("one node applies", "apply", "events_per_s", 200_000, "events/s"),
     Row("one node catches up over TLS", "catch-up", "events_per_s", 100_000, "events/s"),
     Row("client seals", "seal", "sealed_events_per_cpu_s", 100_000, "events/s a core"),
     Row("custody checks", "custody", "check_events_per_cpu_s", 300_000, "events/s a core"),
     Row("four replicas, end to end", "ingest", "events_per_s", 20_000, "events/s"),
+    Row("four CometBFT validators, end to end", "network", "events_per_s", 12_000, "events/s"),
+    Row("a batch of it, 99 % of them", "network", "paced.p99_ms", 1000, "ms"),
+    Row("one event alone to its receipt", "network", "single.p50_ms", 250, "ms"),
+    Row("report of 12 months read", "network", "read.p50_ms", 50, "ms"),
+    Row("one of four dead, share of the rate", "network", "one_dead.share", 0.8, "of it"),
+    Row("a batch of that, 99 % of them", "network", "one_dead.paced.p99_ms", 2000, "ms"),
     Row("audit of a mirror", "audit", "events_per_cpu_s", 150_000, "events/s a core"),
     Row("audit, cost of 4 times the events", "audit", "growth", 1.0, "times"),
     Row("report of 100 events verified", "read", "verify_cpu_ms", 20, "ms"),
@@ -66,19 +74,19 @@ def main() -> None:
     """Run what the arguments name and print the table."""
     arguments = sys.argv[1:]
     divisor = QUICK if "--quick" in arguments else 1
-    named = [each for each in arguments if each in EVENTS]
-    figures = {name: _run(name, EVENTS[name] // divisor) for name in named or EVENTS}
+    named = [each for each in arguments if each in SIZES]
+    figures = {name: _run(name, SIZES[name] // divisor) for name in named or SIZES}
     print("| | target | measured | ratio | command |")
     print("|---|---|---|---|---|")
     for row in ROWS:
         if row.bench in figures:
-            print(_line(row, figures[row.bench], EVENTS[row.bench] // divisor))
+            print(_line(row, figures[row.bench], SIZES[row.bench] // divisor))
 
 
-def _run(name: str, events: int) -> dict[str, Any]:
+def _run(name: str, size: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "tradeline_client", "bench", name]
     done = subprocess.run(
-        [*command, "--events", str(events), "--json"], stdout=subprocess.PIPE, check=True
+        [*command, _option(name), str(size), "--json"], stdout=subprocess.PIPE, check=True
     )
     sys.stderr.buffer.write(done.stdout)
     sys.stderr.flush()
@@ -88,12 +96,19 @@ def _run(name: str, events: int) -> dict[str, Any]:
     return figures
 
 
-def _line(row: Row, figures: dict[str, Any], events: int) -> str:
-    measured = float(figures[row.figure])
+def _option(name: str) -> str:
+    return "--seconds" if name == "network" else "--events"
+
+
+def _line(row: Row, figures: dict[str, Any], size: int) -> str:
+    found: Any = figures
+    for name in row.figure.split("."):
+        found = found[name]
+    measured = float(found)
     ratio = measured / row.target if row.more_is_better else row.target / measured
     sign = "≥" if row.more_is_better else "≤"
-    shown = f"{measured:,.0f}" if row.more_is_better else f"{measured:,.2f}"
-    command = f"`tradeline bench {row.bench} --events {events}`"
+    shown = f"{measured:,.0f}" if row.unit.startswith("events/s") else f"{measured:,.2f}"
+    command = f"`tradeline bench {row.bench} {_option(row.bench)} {size}`"
     return f"| {row.what} | {sign} {row.target:,g} {row.unit} | {shown} | {ratio:.2f} | {command} |"
 
 

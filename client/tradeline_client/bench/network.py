@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
 FILINGS: Final = 20 * BATCH_EVENTS
 """Made before the clock runs, and filed again and again, under fresh keys."""
+PACE: Final = 0.8
+"""Of the rate that was taken at most, the rate at which latencies are measured."""
+DEAD_SHARE: Final = 0.8
+"""Of that pace, while one of four is dead."""
 SINGLES: Final = 40
 """Submissions of one event, one after the other."""
 READS: Final = 20
@@ -44,29 +48,32 @@ _LOOPBACK: Final = Path("/sys/class/net/lo/statistics/tx_bytes")
 
 def measure_network(seconds: float, in_flight: int, rate: int = 0) -> Measured:
     """
-    Return what four validators do for `seconds` of load, `in_flight` batches at a time.
+    Return what four validators do: all that they take for `seconds`, `in_flight` batches at a time.
 
-    With `rate`, events/s, batches are filed at that pace, and a lap includes what a batch waits for
-    its turn: nothing is left out of a latency because the ones before it were slow. Then single
-    submissions, consented reads, and the load again while one of the four is dead.
+    Then *paced*: batches filed at `rate` events/s (0: `PACE` of what was taken), a lap of which
+    includes what a batch waits for its turn, so that no latency is left out because the batches
+    before it were slow. Then single submissions, consented reads, and at last the load again while
+    one of the four is dead.
     """
     with Trial(Engine.COMETBFT) as trial:
         client = trial.clients["bank"]
         load = _Load(trial, client)
         load.run(2.0, in_flight, 0)  # warms up
         cpu, own, sent = trial.cpu_s(), time.process_time(), _loopback_bytes()
-        whole = load.run(seconds, in_flight, rate)
+        whole = load.run(seconds, in_flight, 0)
         sent = _loopback_bytes() - sent
         cpu_s = {what: after - cpu[what] for what, after in trial.cpu_s().items()}
         cpu_s["client"] = time.process_time() - own
+        pace = rate or round(PACE * whole.rate)
+        paced = load.run(seconds, in_flight, pace)
         more: dict[str, Any] = {
             "p95_ms": round(percentile(whole.laps_ms, 95), 1),
-            "offered_events_per_s": rate or None,
             "in_flight": in_flight,
             "loopback_bytes_per_event": round(sent / whole.events),
             "cores": os.cpu_count(),
             "cpu_share": {what: round(each / whole.seconds, 2) for what, each in cpu_s.items()},
             "node_rss_mib": round(trial.node_rss_mib(), 1),
+            "paced": {"offered_events_per_s": pace, **paced.to_json()},
             "single": _singles(trial, client),
             "read": _reads(trial),
         }
@@ -74,13 +81,13 @@ def measure_network(seconds: float, in_flight: int, rate: int = 0) -> Measured:
         for pid in trial.consortium.pids([KILLED]).values():
             os.kill(pid[0], signal.SIGKILL)
         load.run(2.0, in_flight, 0)
-        left = load.run(seconds, in_flight, rate)
+        left = load.run(seconds, in_flight, 0)
+        left_paced = load.run(seconds, in_flight, round(DEAD_SHARE * pace))
         os.kill(trial.consortium.supervisor(KILLED), signal.SIGCONT)
     more["one_dead"] = {
-        "events_per_s": round(left.events / left.seconds),
-        "share": round(left.events / left.seconds / (whole.events / whole.seconds), 3),
-        "p50_ms": round(percentile(left.laps_ms, 50), 1),
-        "p99_ms": round(percentile(left.laps_ms, 99), 1),
+        **left.to_json(),
+        "share": round(left.rate / whole.rate, 3),
+        "paced": {"offered_events_per_s": round(DEAD_SHARE * pace), **left_paced.to_json()},
     }
     return Measured("network", whole.events, whole.seconds, whole.laps_ms, cpu_s, rss_mib(), more)
 
@@ -92,6 +99,14 @@ class _Run:
         self.events = 0
         self.seconds = 0.0
         self.laps_ms: list[float] = []
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
+        return self.events / self.seconds
+
+    def to_json(self) -> dict[str, float]:
+        return {"events_per_s": round(self.rate), **_quantiles(self.laps_ms)}
 
 
 class _Load:
@@ -139,7 +154,7 @@ def _singles(trial: Trial, client: Client) -> dict[str, float]:
     for filing in reports(SINGLES, subjects(SINGLES), trial.today, "single "):
         with watch.lap():
             accepted(client.submit(_sealed(client, [filing])))
-    return _quantiles(watch)
+    return _quantiles(watch.laps_ms)
 
 
 def _reads(trial: Trial) -> dict[str, float]:
@@ -153,11 +168,11 @@ def _reads(trial: Trial) -> dict[str, float]:
     for _ in range(READS):
         with watch.lap():
             reader.run(read_inquiry(reader.session, posted))
-    return {**_quantiles(watch), "bundle_bytes": len(bundle)}
+    return {**_quantiles(watch.laps_ms), "bundle_bytes": len(bundle)}
 
 
-def _quantiles(watch: Stopwatch) -> dict[str, float]:
-    return {f"p{rank}_ms": round(percentile(watch.laps_ms, rank), 1) for rank in (50, 95, 99)}
+def _quantiles(laps_ms: Sequence[float]) -> dict[str, float]:
+    return {f"p{rank}_ms": round(percentile(laps_ms, rank), 1) for rank in (50, 95, 99)}
 
 
 def _loopback_bytes() -> int:

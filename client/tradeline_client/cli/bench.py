@@ -44,7 +44,12 @@ def network(
     *,
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each stretch of load.")] = 60,
     rate: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="Events/s to offer; 0: as many as go.")
+        int,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="Events/s at which latencies are measured; 0: 80 % of what goes.",
+        ),
     ] = 0,
     in_flight: Annotated[
         int, typer.Option(min=1, max=64, help="Batches in custody, and as many on their way.")
