@@ -100,3 +100,17 @@ def test_prints_a_table_without_json(tmp_path: Path) -> None:
     assert rows["name"] == "apply"
     assert rows.keys() >= REQUIRED - {"cpu_us_per_event"}
     assert "cpu_us_per_event.write" in rows
+
+
+@pytest.mark.network
+@pytest.mark.timeout(600)
+def test_network_prints_the_figures_of_every_stretch(tmp_path: Path) -> None:
+    figures = json.loads(run(tmp_path, "tradeline_client", "network", "--seconds", "1", "--json"))
+
+    assert figures.keys() >= REQUIRED | {"loopback_bytes_per_event", "cpu_share"}
+    assert set(figures["cpu_us_per_event"]) == {"application", "engine", "http", "client"}
+    stretches = (figures["paced"], figures["one_dead"], figures["one_dead"]["paced"])
+    for each in (*stretches, figures["single"], figures["read"]):
+        assert 0 < each["p50_ms"] <= each["p95_ms"] <= each["p99_ms"]
+    assert all(each["events_per_s"] > 0 for each in stretches)
+    assert list(tmp_path.iterdir()) == []
