@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import shutil
 import signal
 import threading
 import time
@@ -18,12 +19,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import httpx2
-from tests.network.members import NAMES, PARTS, PASSPHRASE, Member, Network
+from tests.network.members import NAMES, PARTS, PASSPHRASE, READY_S, Member, Network, until
 from tests.network.misbehaviour import behave
 
 from tradeline_client.keystore import open_keystore
 from tradeline_client.profile import open_folder
 from tradeline_ledger.request import sign_request
+from tradeline_node.backup import backup_node
+from tradeline_node.config import load_config
+from tradeline_node.restore import restore_node
+from tradeline_node.signing_hold import SigningHold
 
 if TYPE_CHECKING:
     from tests.network.journal import AckJournal
@@ -50,8 +55,6 @@ class Scene:
     """What was met, for tables."""
     problems: list[str] = field(default_factory=list)
     """What must not happen, beside what the oracle finds."""
-    wiped: set[str] = field(default_factory=set)
-    """Members whose node lost its disk."""
 
     def member(self) -> Member:
         """Return one member, drawn."""
@@ -90,9 +93,37 @@ def wipe(scene: Scene) -> Iterator[None]:
     member = scene.member()
     member.kill()
     member.wipe()
-    scene.wiped.add(member.name)
     yield
     member.start()
+
+
+@contextmanager
+def old_backup(scene: Scene) -> Iterator[None]:
+    """One node is backed up while it runs, goes on for a while, and comes back as it was then."""
+    member = scene.member()
+    backup = member.folder.with_name(f"{member.name}.backup")
+    restored = member.folder.with_name(f"{member.name}.restored")
+    backup_node(load_config(member.folder, {}), PASSPHRASE, backup)
+    scene.hold()
+    member.kill()
+    for path in member.folder.iterdir():
+        if path == member.client:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    restore_node(backup, restored, PASSPHRASE)
+    for path in restored.iterdir():
+        path.rename(member.folder / path.name)
+    restored.rmdir()
+    shutil.rmtree(backup)
+    hold = SigningHold(member.folder)
+    assert hold.holds()
+    yield
+    member.start()
+    until(lambda: not hold.holds(), "lifting of the hold", READY_S)
+    scene.notes["held and lifted"] += 1
 
 
 @contextmanager
@@ -193,6 +224,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "kill": kill,
     "node-down": node_down,
     "wipe": wipe,
+    "old-backup": old_backup,
     "partition-3-1": partition_3_1,
     "partition-2-2": partition_2_2,
     "one-way-cut": one_way_cut,

@@ -77,21 +77,11 @@ class Member:
         """Start its node; `Network.wait` says when it is ready."""
         assert self.process is None, f"{self.name} runs"
         self.ending = False
-        paths = [*self.environment.get("PYTHONPATH", "").split(os.pathsep)]
-        paths += [
-            str(ROOT),
-            *(str(ROOT / each) for each in ("ledger", "node", "client")),
-        ]
-        environment = {
-            **os.environ,
-            **self.environment,
-            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        }
         command = (sys.executable, "-m", "tradeline_node", "node", "run", str(self.folder))
         with (self.folder.parent / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 (*command, "--passphrase-file", str(self.passphrase_file)),
-                env=environment,
+                env=environment(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -163,6 +153,14 @@ class Member:
             for log in logs
             if log.exists()
         )
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a process of this checkout; PYTHONPATH of `more` goes first."""
+    given = dict(more or {})
+    paths = given.pop("PYTHONPATH", "").split(os.pathsep)
+    paths += [str(ROOT), *(str(ROOT / each) for each in ("ledger", "node", "client"))]
+    return {**os.environ, **given, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 class Network:

@@ -119,9 +119,8 @@ def judge(
     folders: Mapping[str, Path],
     journal: Sequence[Acked],
     roots: Sequence[tuple[int, bytes]] = (),
-    wiped: int = 0,
 ) -> Verdict:
-    """Judge stopped honest nodes by their member folders; `wiped` of them lost theirs once."""
+    """Judge stopped honest nodes by their member folders."""
     verdict = Verdict(acked=len(journal), checkpoints=len(roots))
     stores = {
         name: LedgerStore.open(folder / "ledger", ledger, read_only=True)
@@ -140,7 +139,7 @@ def judge(
             if size > longest.head.size or longest.root(size) != root:
                 verdict.forks += 1
                 verdict.problem(f"a checkpoint of size {size} is not of the log of {len(stores)}")
-        _find_attachments(verdict, longest, folders, wiped)
+        _find_attachments(verdict, longest, folders)
     finally:
         for store in stores.values():
             store.close()
@@ -156,6 +155,17 @@ def audited(verdict: Verdict, client: Client, target: Path, node: int) -> None:
         verdict.problem(f"audit of node {node}: {finding}")
     if report.size < checkpoint.size:
         verdict.problem(f"audit of node {node}: {report.size} leaves of {checkpoint.size}")
+
+
+def attachments_are_there(ledger: Ledger, folders: Mapping[str, Path]) -> bool:
+    """Return whether what `judge` wants of attachments holds for nodes that may run."""
+    verdict = Verdict()
+    store = LedgerStore.open(next(iter(folders.values())) / "ledger", ledger, read_only=True)
+    try:
+        _find_attachments(verdict, store, folders)
+    finally:
+        store.close()
+    return not verdict.problems
 
 
 def _compare_logs(verdict: Verdict, stores: Mapping[str, LedgerStore]) -> None:
@@ -189,9 +199,7 @@ def _find_acked(verdict: Verdict, name: str, store: LedgerStore, journal: Sequen
         verdict.problem(f"{name} placed statements twice: {twice[:3]}")
 
 
-def _find_attachments(
-    verdict: Verdict, store: LedgerStore, folders: Mapping[str, Path], wiped: int
-) -> None:
+def _find_attachments(verdict: Verdict, store: LedgerStore, folders: Mapping[str, Path]) -> None:
     """Each accepted submission has its attachment at as many honest nodes as DESIGN.md promises."""
     ledger = store.ledger
     held = Counter(
@@ -210,5 +218,5 @@ def _find_attachments(
         if statement.kind == Kind.SUBMISSION:
             batch = decode_submission(store.content(index)).batch
             name = batch.hash(ledger.ledger_id, statement.member).hex()
-            if held[name] < epoch.threshold - faulty - wiped:
+            if held[name] < epoch.threshold - faulty:
                 verdict.problem(f"entry {index}: its attachment is at {held[name]} honest nodes")

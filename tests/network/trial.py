@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
@@ -16,7 +17,7 @@ from tests.network.faults import FAULTS, Fault, Scene
 from tests.network.journal import AckJournal
 from tests.network.load import Load
 from tests.network.members import NAMES, PASSPHRASE, Network, until
-from tests.network.oracle import Verdict, Watch, audited, judge
+from tests.network.oracle import Verdict, Watch, attachments_are_there, audited, judge
 
 from tradeline_client.client import Client
 
@@ -60,7 +61,6 @@ class Trial:
     seed: int
     honest: Sequence[str]
     rows: list[Row] = field(default_factory=list)
-    wiped: set[str] = field(default_factory=set)
 
     def run(self, name: str, rounds: int, hold_s: float) -> Row:
         """Inject a fault of `ALL`; see `inject`."""
@@ -71,7 +71,7 @@ class Trial:
         row = Row(name, self.seed)
         self.rows.append(row)
         drawn = random.Random(f"{self.seed} {name}")
-        scene = Scene(self.network, self.journal, drawn, hold_s, wiped=self.wiped)
+        scene = Scene(self.network, self.journal, drawn, hold_s)
         row.notes, row.problems = scene.notes, scene.problems
         before = len(self.journal.entries)
         for _ in range(rounds):
@@ -101,15 +101,12 @@ class Trial:
         with Client.open(self.network.members[self.honest[0]].client, PASSPHRASE) as client:
             for name in self.honest[:1]:
                 audited(verdict, client, target / name, self.network.members[name].number)
-        self.network.stop(self.honest)
         folders = {name: self.network.members[name].folder for name in self.honest}
-        judged = judge(
-            self.network.ledger,
-            folders,
-            self.journal.entries,
-            self.watch.roots,
-            wiped=len(self.wiped),
-        )
+        ledger = self.network.ledger
+        # A node that lost its disk fetches what it lacks from the others, one by one.
+        until(partial(attachments_are_there, ledger, folders), "all attachments", RECOVERED_S)
+        self.network.stop(self.honest)
+        judged = judge(ledger, folders, self.journal.entries, self.watch.roots)
         judged.problems[:0] = verdict.problems
         for row in self.rows:
             judged.problems += [f"{row.fault}: {each}" for each in row.problems]
