@@ -43,6 +43,7 @@ def test_processes_links_and_disks_fail_and_nothing_acknowledged_is_lost(tmp_pat
         for fault, rounds in ROUNDS.items():
             running.run(fault, rounds, HOLD_S)
         check(running, tmp_path / "mirror")
+    assert not list(tmp_path.rglob("*.evidence"))
 
 
 def test_validator_that_is_not_honest_harms_nobody(tmp_path: Path) -> None:
@@ -52,4 +53,4 @@ def test_validator_that_is_not_honest_harms_nobody(tmp_path: Path) -> None:
         running.inject("equivocates", twins, HOLD_S)
         check(running, tmp_path / "mirror")
         assert [row.notes["reports read"] for row in running.rows] == [1, 1, 0]
-        assert running.rows[-1].notes["equivocation reported"] == 1
+        assert running.rows[-1].notes["equivocation convicted"] == 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
 from tests.network.disks import DISKS
-from tests.network.faults import FAULTS, Fault, Scene
+from tests.network.faults import FAULTS, REQUESTS_BURST, REQUESTS_PER_SECOND, Fault, Scene
 from tests.network.journal import AckJournal
 from tests.network.load import Load
 from tests.network.members import NAMES, PASSPHRASE, Network, until
@@ -28,8 +28,10 @@ ALL: Final = FAULTS | DISKS | BYZANTINE
 RECOVERED_S: Final = 180.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 120.0
-SETTINGS: Final = {"http.requests_per_second": 50, "http.requests_burst": 100}
-"""So little that a flood of this machine exceeds it."""
+SETTINGS: Final = {
+    "http.requests_per_second": REQUESTS_PER_SECOND,
+    "http.requests_burst": REQUESTS_BURST,
+}
 
 
 @dataclass
