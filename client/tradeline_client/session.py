@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from tradeline_client import journal, vault
-from tradeline_client.errors import ForkError, NotFoundError
+from tradeline_client.errors import FolderError, ForkError, NotFoundError
 from tradeline_client.files import write_private
 from tradeline_client.journal import Journal
 from tradeline_client.keystore import Keystore, open_keystore
@@ -59,6 +59,11 @@ class Session:
             FolderError: the keys are not those of the folder's member and ledger.
             StoreError: journal or vault can't be opened.
         """
+        if keystore.member != folder.profile.member:
+            raise FolderError(
+                f"{folder.keys} holds the keys of member {keystore.member}, client.toml names "
+                f"member {folder.profile.member}; put files of one member together"
+            )
         keystore.check(folder.ledger, folder.ledger.registry)
         self.folder = folder
         self.keystore = keystore
@@ -116,9 +121,16 @@ class Session:
         return self._trust.registry
 
     def follow(self, trust: TrustedLog) -> None:
-        """Take a trust with a later registry, unless another flow has come further."""
+        """
+        Take a trust with a later registry, unless another flow has come further.
+
+        Raises:
+            FolderError: the member was admitted, and with other keys than this folder's.
+        """
         with self._lock:
             if trust.size > self._trust.size:
+                if self.registry.member(self.member) is None:
+                    self.keystore.check(self.ledger, trust.registry)
                 self._trust = replace(trust, checkpoint=self._trust.checkpoint)
                 self.sealer.params = self.ledger.params_of(trust.registry)
 

@@ -6,6 +6,8 @@ import asyncio
 import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ import msgspec.structs
 import pytest
 from tests.client.network import Network, client_keys, make_folder, make_session, payment, seal
 from tests.client.test_consent import question, wish
+from tests.governance import newcomer_record
 from tests.world import BULK, DESK, seed, subject
 
 from tradeline_client import pipeline
@@ -222,10 +225,10 @@ def test_feed_is_chosen_by_kind() -> None:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"member": 9}, "member 9 of this keystore"),
+        ({"member": 9}, "keys of member 9, client.toml names member 1"),
         ({"consortium_key": bytes(32)}, "no tag made with this one"),
         ({"tag_key": bytes(32)}, "tag key"),
-        ({"member": 2, "tag_key": seed("tag", 2)}, "feed 1 in this keystore"),
+        ({"feeds": client_keys(2).feeds}, "feed 1 in this keystore"),
     ],
 )
 def test_keys_of_somebody_else_are_refused(
@@ -234,6 +237,26 @@ def test_keys_of_somebody_else_are_refused(
     folder = make_folder(tmp_path / "client", network)
     with pytest.raises(FolderError, match=match):
         Session(folder, Keystore(msgspec.structs.replace(client_keys(1), **changes)))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_member_that_was_admitted_later_is_known_once_the_registry_was_followed(
+    network: Network, tmp_path: Path, *, own: bool
+) -> None:
+    record = newcomer_record()
+    folder = make_folder(tmp_path / "client", network)
+    folder = replace(folder, profile=replace(folder.profile, member=record.id))
+    keys = client_keys(record.id)
+    keystore = Keystore(keys if own else msgspec.structs.replace(keys, tag_key=bytes(32)))
+    with closing(Session(folder, keystore)) as session:
+        registry = session.registry.with_version(record)
+        later = replace(session.trust, registry=registry, size=2)
+        if own:
+            session.follow(later)
+            assert session.registry.member(record.id) == record
+        else:
+            with pytest.raises(FolderError, match="tag key"):
+                session.follow(later)
 
 
 def test_root_key_may_be_kept_elsewhere() -> None:
