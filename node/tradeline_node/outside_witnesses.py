@@ -124,8 +124,10 @@ class OutsideWitnesses:
         encoded = encode_note(Note(note.text, (*own[:room], *lines)))
         etag = f'"{published.size}-{hashlib.sha256(encoded).hexdigest()[:16]}"'
         self.newest = Published(published.size, published.height, encoded, etag)
+        # With the lines the note is another one, unless a newer checkpoint came meanwhile.
         current = self._publisher.newest
-        self._asked = None if current is None else current.note
+        same = current is not None and current.size == published.size
+        self._asked = current.note if current is not None and same else published.note
 
     async def _cosigned(self, witness: OutsideWitness, published: Published) -> Signature | None:
         """Return a witness's line for a checkpoint, None if it gives none."""

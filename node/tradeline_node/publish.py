@@ -28,7 +28,7 @@ from tradeline_ledger.note import Note, Signature, encode_note, sign_note
 from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_ledger.trust import change_heights
-from tradeline_node.errors import NodeError, PeerError, PublishError
+from tradeline_node.errors import NodeError, PeerError, PublishError, StoreError
 from tradeline_node.gather import Gathered, MemberLines, read_lines
 from tradeline_node.published import OwnLines, PeerEvidence, PublishedStore
 from tradeline_node.pulse import Pulse
@@ -108,10 +108,9 @@ class Publisher:
         self._candidates: deque[Target] = deque(maxlen=CANDIDATES_MAX)
         self._forced: list[Target] = []
         self._lock = threading.Lock()
-        self._wake = Pulse()
+        self._wake, self._asked = Pulse(), Pulse()
         self.signed = Pulse()
         """Fires when this node has signed something."""
-        self._asked = Pulse()
         self.advanced = Pulse()
         """Fires when `newest` has changed."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,8 +121,8 @@ class Publisher:
         self._gathered: dict[int, Gathered] = {}
         self._behind_since: float | None = None
         self.newest: Published | None = None
-        self.failure = ""
-        """Why nothing is signed any more; empty while all is well."""
+        self.failure = self.disk_failure = ""
+        """Why nothing is signed any more; the same if it is the disk. Empty while all is well."""
         self.peer_failures: dict[int, str] = {}
         """Why a peer's lines are missing, by member id; without those that answer."""
 
@@ -276,6 +275,7 @@ class Publisher:
 
     def _fail(self, error: NodeError) -> None:
         self.failure = str(error)
+        self.disk_failure = self.failure if type(error) is StoreError else ""
         self._log.error("signing of checkpoints ended", reason=self.failure)
         self.signed.fire()
 

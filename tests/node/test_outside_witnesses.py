@@ -370,3 +370,34 @@ def test_url_that_nobody_vouches_for_is_refused(tmp_path: Path, url: str) -> Non
     path.write_text(f"{LINE}{url}\nquorum none\n")
     with pytest.raises(ConfigError, match=r"outside\.policy"):
         read_witnesses(path)
+
+
+def test_checkpoint_that_comes_while_a_witness_is_asked_is_asked_about_next(
+    cluster: Cluster, answers: Answers
+) -> None:
+    node = cluster.node(2)
+    answers.honest = True
+    older = node.publisher.newest
+    assert older is not None
+    cluster.wait_for_checkpoint(cluster.submit(1, 1, "meanwhile") + 2, to=2)
+    newer = node.publisher.newest
+    assert newer is not None
+    assert newer.size > older.size
+    outside = OutsideWitnesses(
+        [OutsideWitness("w", OWN, answers.url, None)],
+        node.store,
+        node.publisher,
+        ask_ms=1,
+        timeout_ms=2000,
+        metrics=Metrics(),
+        log=node.log,
+    )
+
+    async def main() -> None:
+        await outside.ask(older)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(outside.run(), 1)
+
+    asyncio.run(main())
+    assert outside.newest is not None
+    assert outside.newest.size >= newer.size

@@ -131,7 +131,7 @@ def test_process_whose_disk_failed_ends_once_it_is_mended(
         store=SimpleNamespace(failure=None),
         custody=SimpleNamespace(halted=None),
         outbox=SimpleNamespace(failure=None),
-        publisher=SimpleNamespace(failure=""),
+        publisher=SimpleNamespace(disk_failure=""),
         config=SimpleNamespace(folder=tmp_path),
         log=node_log("tests"),
     )

@@ -33,7 +33,7 @@ async def end_when_mended(node: Node, stop: asyncio.Event) -> None:
             node.store.failure,
             node.custody.halted,
             node.outbox.failure,
-            node.publisher.failure,
+            node.publisher.disk_failure,
         )
         reason = next(filter(None, failures), "")
         if not reason:
