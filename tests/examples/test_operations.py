@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -37,6 +38,8 @@ def test_unit_has_the_sections_of_its_kind(unit: Path) -> None:
 def test_unit_is_good_for_systemd(unit: Path, tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no systemd-analyze on this machine; install systemd")
         pytest.skip("no systemd-analyze on this machine")
     for each in UNITS:
         text = each.read_text(encoding="utf-8").replace("/usr/bin/tradeline", "/bin/true")
