@@ -1,0 +1,71 @@
+"""
+Events of one type as columns: what a chunk of rows becomes before it is sealed.
+
+A file of a million rows never becomes a million Python objects: rows are read, mapped and checked
+a column at a time, and only what must be computed for each event under a key is computed one by
+one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tradeline_client.imports.fault import RowFault
+    from tradeline_ledger.identifier import SubjectId
+    from tradeline_ledger.schema import Basis, EventSchema
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns:
+    """Events of one type out of one chunk, in the order of its rows. All columns are as long."""
+
+    schema: EventSchema
+    basis: Basis
+    rows: NDArray[np.int64]
+    """0-based row of the file that each event comes from, ascending."""
+    subjects: tuple[SubjectId, ...]
+    """The distinct subjects, each checked."""
+    subject: NDArray[np.int32]
+    """Place in `subjects`, an event."""
+    occurred_on: pa.StringArray
+    """`YYYY-MM-DD`, without nulls."""
+    ref: pa.StringArray
+    """The member's own reference of the event: what comes again under it is the same event."""
+    account: pa.StringArray | None
+    """The member's own reference of the account; None where the type has none."""
+    values: pa.RecordBatch
+    """
+    One column a field of the schema, named after it, in its order: wire values as int64 or string,
+    null where the field is not reported. They follow the schema's bounds and its rules.
+    """
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"EventColumns({self.schema.title}, {len(self)} events, not shown)"
+
+
+@dataclass(frozen=True, slots=True)
+class MappedChunk:
+    """What became of consecutive rows of a file."""
+
+    first_row: int
+    """0-based."""
+    row_count: int
+    lines: NDArray[np.int64]
+    """1-based line on which each row starts, 0 where the format has no lines."""
+    events: tuple[EventColumns, ...]
+    """By type, in the order of the mapping."""
+    faults: tuple[RowFault, ...]
+    """In the order of the rows; a rejected row is in none of `events`."""
+
+    def __repr__(self) -> str:
+        return f"MappedChunk(rows {self.first_row}+{self.row_count}, {len(self.faults)} faults)"
