@@ -8,13 +8,15 @@ one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from tradeline_client.imports.fault import RowFault
@@ -45,6 +47,11 @@ class EventColumns:
     One column a field of the schema, named after it, in its order: wire values as int64 or string,
     null where the field is not reported. They follow the schema's bounds and its rules.
     """
+    version: NDArray[np.int64] | None = None
+    """
+    Which report of the same `ref` this is: of several the highest holds, in whatever order they
+    come. None where the member doesn't number them: then the last one holds.
+    """
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -66,6 +73,13 @@ class MappedChunk:
     """By type, in the order of the mapping."""
     faults: tuple[RowFault, ...]
     """In the order of the rows; a rejected row is in none of `events`."""
+    names: tuple[str, ...] = ()
+    """Of the columns of the file, in its order; empty where the format has none."""
+    originals: Mapping[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """
+    What stood in each row that was rejected, a text for each of `names`, by row: the reject file
+    repeats it. A byte that is no text is written as `\\xNN`.
+    """
 
     def __repr__(self) -> str:
         return f"MappedChunk(rows {self.first_row}+{self.row_count}, {len(self.faults)} faults)"
