@@ -175,6 +175,7 @@ def _id_types() -> str:
         IdType.RESIDENT_ID: "resident identity number, GB 11643: 18 characters",
         IdType.USCC: "unified social credit code, GB 32100: 18 characters",
         IdType.LEI: "legal entity identifier, ISO 17442: 20 characters",
+        IdType.US_SSN: "social security number of the United States: 9 digits",
     }
     return _table(
         ("number", "type", "`country`", "what"),

@@ -456,6 +456,11 @@ def make_subject() -> Vectors:
     message = ("tradeline/v1 link", int(who.id_type), who.country, who.identifier)
     linked = out.record("what link_key is the HMAC of", message)
     link = out.mac("link_key", told.world.linker.link_key(who), CONSORTIUM_KEY, linked)
+    american = identifier.parse_identifier(identifier.IdType.US_SSN, "536-90-4399", 2026)
+    message = ("tradeline/v1 link", int(american.id_type), american.country, american.identifier)
+    linked = out.record("what link_key of 536-90-4399 is the HMAC of", message)
+    key = told.world.linker.link_key(american)
+    out.mac("link_key of 536-90-4399", key, CONSORTIUM_KEY, linked)
     for year in (2025, 2026):
         label = b"tradeline/v1 year\n"
         out.mac(f"year_key {year}", tag.year_key(link, year), link, label, u16(year))

@@ -10,7 +10,9 @@ that library leaves open is decided here:
   which the number was assigned, often decades later: any year from birth to now will do;
 * of an LEI it checks only the remainder: length and check digits 02 to 98 are checked here;
 * a resident ID of 15 digits has no century: it is 19, but 18 where the sequence is 996 to 999,
-  which were kept for people who were a hundred years old.
+  which were kept for people who were a hundred years old;
+* a social security number of the United States has no check digit, so a mistyped one often passes:
+  only areas, groups and serials that are never issued, and the best known misused ones, are found.
 
 No message and no representation ever contains an identifier.
 """
@@ -28,6 +30,7 @@ from stdnum.cn import ric
 from stdnum.cn import uscc as stdnum_uscc
 from stdnum.exceptions import ValidationError
 from stdnum.iso7064 import mod_97_10
+from stdnum.us import ssn as stdnum_ssn
 
 from tradeline_ledger.errors import IdentifierError
 
@@ -56,9 +59,16 @@ class IdType(enum.IntEnum):
     """Unified social credit code of China, GB 32100: 18 characters."""
     LEI = 3
     """Legal entity identifier, ISO 17442: 20 characters."""
+    US_SSN = 4
+    """Social security number of the United States: 9 digits."""
 
 
-COUNTRIES: Final = {IdType.RESIDENT_ID: "CN", IdType.USCC: "CN", IdType.LEI: ""}
+COUNTRIES: Final = {
+    IdType.RESIDENT_ID: "CN",
+    IdType.USCC: "CN",
+    IdType.LEI: "",
+    IdType.US_SSN: "US",
+}
 """ISO 3166-1 alpha-2 code of the country that issues a type, empty where it is international."""
 
 
@@ -102,12 +112,14 @@ def parse_identifier(id_type: IdType, text: str, current_year: int) -> SubjectId
             _check_uscc(normal)
         case IdType.LEI:
             _check_lei(normal)
+        case IdType.US_SSN:
+            _check_us_ssn(normal)
     return SubjectId(id_type, COUNTRIES[id_type], normal)
 
 
 def subject_from_json(value: object, current_year: int) -> SubjectId:
     """
-    Return the subject that `{"type": "resident_id" | "uscc" | "lei", "id": "..."}` names.
+    Return the subject that `{"type": "resident_id", "id": "..."}` names; types are in lower case.
 
     Raises:
         IdentifierError: another shape or type, or an identifier that fails its checks.
@@ -240,3 +252,14 @@ def _check_lei(normal: str) -> None:
         raise IdentifierError("LEI has wrong check digits; look for a mistyped one") from None
     if normal[-2:] in _LEI_CHECKS_NEVER_USED:
         raise IdentifierError("LEI has check digits outside of 02 to 98, which are never issued")
+
+
+def _check_us_ssn(normal: str) -> None:
+    try:
+        stdnum_ssn.validate(normal)
+    except ValidationError as error:
+        # The library's messages are fixed texts; the number is in none of them.
+        raise IdentifierError(
+            f"US_SSN of {len(normal)} characters is wrong, expected 9 digits, of which the first "
+            f"three, next two and last four were ever issued together: {error}"
+        ) from None
