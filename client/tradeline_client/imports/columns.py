@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tradeline_ledger.field import Amount, Choice, Currency, Day, Integer, Kind, Period, Text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -83,3 +85,16 @@ class MappedChunk:
 
     def __repr__(self) -> str:
         return f"MappedChunk(rows {self.first_row}+{self.row_count}, {len(self.faults)} faults)"
+
+
+def column_type(kind: Kind) -> pa.DataType:
+    """Return the type of a column of wire values of this kind: int64 or string."""
+    import pyarrow as pa  # noqa: PLC0415 - takes 0.1 s, and only who imports files needs it
+
+    match kind:
+        case Amount() | Integer() | Choice():
+            return pa.int64()
+        case Currency() | Day() | Period() | Text():
+            return pa.string()
+        case _:
+            raise AssertionError(f"{type(kind).__name__} is no kind of a column")
