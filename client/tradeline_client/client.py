@@ -25,6 +25,7 @@ from tradeline_client.flows import entry as entry_flow
 from tradeline_client.flows import governance as governance_flow
 from tradeline_client.flows import inquiry as inquiry_flow
 from tradeline_client.flows import mark as mark_flow
+from tradeline_client.flows import own_events as own_flow
 from tradeline_client.flows import position as position_flow
 from tradeline_client.flows import redeposit as redeposit_flow
 from tradeline_client.flows import report as report_flow
@@ -34,6 +35,7 @@ from tradeline_client.flows.consent import ConsentStatus
 from tradeline_client.flows.entry import Placement
 from tradeline_client.flows.governance import ProposalStatus
 from tradeline_client.flows.inquiry import PostedInquiry, Question
+from tradeline_client.flows.own_events import OwnHistory
 from tradeline_client.flows.submit import PlacedBatch
 from tradeline_client.journal import FeedPosition, Signed
 from tradeline_client.pipeline import IN_FLIGHT, Redeposited, Result
@@ -256,6 +258,10 @@ class Client(_Desk):
         """Return the report of an accepted inquiry; see `flows.report.read_inquiry`."""
         return self.run(report_flow.read_inquiry(self.session, posted))
 
+    def own_events(self, subjects: Sequence[SubjectId] | None = None) -> OwnHistory:
+        """Return what this member said, from ledger and vault; see `flows.own_events`."""
+        return self.run(own_flow.own_events(self.session, subjects))
+
 
 class AsyncClient(_Desk):
     """One member's client, for `asyncio`. Made in any thread, used in one event loop."""
@@ -401,3 +407,7 @@ class AsyncClient(_Desk):
     async def read(self, posted: PostedInquiry) -> Reading:
         """Return the report of an accepted inquiry; see `flows.report.read_inquiry`."""
         return await self.run(report_flow.read_inquiry(self.session, posted))
+
+    async def own_events(self, subjects: Sequence[SubjectId] | None = None) -> OwnHistory:
+        """Return what this member said, from ledger and vault; see `flows.own_events`."""
+        return await self.run(own_flow.own_events(self.session, subjects))

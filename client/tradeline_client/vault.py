@@ -190,6 +190,14 @@ class Vault:
             ).fetchall()
         return [hash_ for (hash_,) in found]
 
+    def placed_hashes(self) -> list[bytes]:
+        """Return the hashes of all batches that are known to be on the ledger, in log order."""
+        with self._database.reading() as rows:
+            found = rows.execute(
+                "SELECT hash FROM batch WHERE log_index IS NOT NULL ORDER BY log_index"
+            ).fetchall()
+        return [hash_ for (hash_,) in found]
+
     def hash_at(self, log_index: int) -> bytes | None:
         """Return the hash of the batch at a log index, None if this folder has none there."""
         with self._database.reading() as rows:

@@ -602,3 +602,17 @@ def test_a_submission_that_broke_off_goes_on(desk: Desk, network: Network) -> No
     events = [each["content"]["events"] for each in submissions if each["kind"] == "submission"]
     assert sum(events) == 6, "each line is on the ledger once"
     assert vault.json["events"] >= 6
+
+
+def test_own_events_are_read_back_as_they_stand(desk: Desk) -> None:
+    assert desk(1, "submit", desk.events(*lines(*LOAN))).code == 0
+    assert desk(1, "erase", "1/0", "--reason", "court-order").code == 0
+
+    found = desk(1, "own", "--json").json
+    assert [each["original"] for each in found["effective"]] == ["1/1", "1/2"]
+    assert found["effective"][0]["fields"] == LOAN[1]["fields"]
+    assert found["absent"] == [{"id": "1/0", "why": "erased"}]
+
+    told = desk(1, "own", "--subject-file", desk.who)
+    assert "2 events, 2 stand, 0 were corrected, 0 of them retracted, 1 can't be read" in told.out
+    assert desk(2, "own", "--json").json["effective"] == []

@@ -193,7 +193,7 @@ def test_no_node_with_the_attachment_leaves_the_old_committee_serving(
     for node in network.nodes.values():
         node.custody.clear()
         node.lies["GET /v1/custody"] = lambda request, _: TransportFailure(request.node, "gone")
-    with pytest.raises(UnavailableError, match="no node fulfilled the request"):
+    with pytest.raises(UnavailableError, match="no node gave the attachment"):
         network.run(session, redeposit(session, batch.batch_hash))
     deposits = state.deposits_at(network.world, batch.placement.index, network.world.head.size)
     assert deposits is not None

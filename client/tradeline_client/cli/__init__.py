@@ -22,6 +22,7 @@ from tradeline_client.cli import (
     key,
     ledger,
     mirror,
+    own,
     redeposit,
     show,
     submit,
@@ -41,7 +42,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for commands in (
-    *(submit, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
+    *(submit, own, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
     *(key, governance),
     *(ledger, demo, bench, completion),
 ):

@@ -47,8 +47,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
             for each in report.members
         ],
         "events": [{**_filed(each.filed), **event_to_json(each.event)} for each in report.events],
-        "effective": [_effective(each) for each in report.effective],
-        "corrections": [_chain(each) for each in report.chains],
+        "effective": [effective_to_json(each) for each in report.effective],
+        "corrections": [chain_to_json(each) for each in report.chains],
         "inquiries": [
             {
                 **_filed(each.filed),
@@ -137,7 +137,8 @@ def _mark(proven: ProvenMark) -> dict[str, Any]:
     }
 
 
-def _effective(event: EffectiveEvent) -> dict[str, Any]:
+def effective_to_json(event: EffectiveEvent) -> dict[str, Any]:
+    """Return what an event says after all corrections; the keyed account in hex."""
     return {
         "original": str(event.original),
         "source": str(event.source),
@@ -149,12 +150,13 @@ def _effective(event: EffectiveEvent) -> dict[str, Any]:
     }
 
 
-def _chain(chain: Chain) -> dict[str, Any]:
+def chain_to_json(chain: Chain) -> dict[str, Any]:
+    """Return an event, its corrections, and what stands."""
     return {
         "original": str(chain.original),
         "corrections": [str(each) for each in chain.corrections],
         "retracted": chain.retracted,
-        "current": None if chain.current is None else _effective(chain.current),
+        "current": None if chain.current is None else effective_to_json(chain.current),
     }
 
 

@@ -15,22 +15,20 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from tradeline_client.errors import AnswerError, NotFoundError
-from tradeline_client.flows.checkpoint import leaf_at, newest, registry
+from tradeline_client.errors import NotFoundError
+from tradeline_client.flows.batch import attachment_of, batch_at
+from tradeline_client.flows.checkpoint import registry
 from tradeline_client.flows.custody import Custody
 from tradeline_client.flows.entry import confirm, hand_over, sign
-from tradeline_client.flows.show import submission_content
 from tradeline_client.requests import Flow, Request, Response, from_json, try_each
 from tradeline_client.seal import committee_keys
 from tradeline_client.session import dealt_about
-from tradeline_ledger.body import KEY_BYTES, body_hash
-from tradeline_ledger.deposit import ATTACHMENT, ATTACHMENT_BYTES_MAX, make_deposits
+from tradeline_ledger.body import KEY_BYTES
+from tradeline_ledger.deposit import make_deposits
 from tradeline_ledger.encoding import encode
-from tradeline_ledger.errors import VerificationError
 from tradeline_ledger.redeposit import Redeposit
 from tradeline_ledger.sharing import split
-from tradeline_ledger.statement import STATEMENT, EntryLeaf, Kind
-from tradeline_ledger.submission import decode_submission
+from tradeline_ledger.statement import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,13 +165,13 @@ def deposit_again(session: Session, batch_hash: bytes) -> Flow[Deposited]:
             f"batch {batch_hash.hex()} has no key to deal: it is not known to be on the ledger, "
             "or every event of it is erased"
         )
-    batch = yield from _batch(session, row.log_index, batch_hash)
+    batch = yield from batch_at(session, row.log_index, batch_hash)
     dealt = deal(session, row, row.log_index, batch)
     epoch = session.registry.epochs[dealt.redeposit.epoch]
     custody = Custody(session, epoch, "/v1/redeposits", dealt.hash, dealt.custody_body())
 
     def with_attachment() -> Flow[bytes]:
-        attachment = yield from _attachment(session, batch_hash, batch.body_hashes())
+        attachment = yield from attachment_of(session, batch_hash, batch.body_hashes())
         return dealt.custody_body(attachment)
 
     yield from custody.gather(with_attachment)
@@ -263,47 +261,3 @@ def _random(count: int, degrees: int, erased: Sequence[int]) -> bytes:
             start = (degree * count + position) * KEY_BYTES
             random[start : start + KEY_BYTES] = bytes(KEY_BYTES)
     return bytes(random)
-
-
-def _batch(session: Session, index: int, batch_hash: bytes) -> Flow[Batch]:
-    """Return the batch at a log index; its hash is the vault's, so nothing else is verified."""
-    checkpoint = yield from newest(session, size_min=index + 1)
-    proven = yield from leaf_at(session, index, checkpoint)
-    if not isinstance(proven.leaf, EntryLeaf):
-        raise AnswerError(proven.node, f"leaf {index} ends a block, expected a submission")
-    content = yield from submission_content(session, STATEMENT.decode(proven.leaf.statement))
-    batch = decode_submission(content).batch
-    if batch.hash(session.ledger.ledger_id, session.member) != batch_hash:
-        raise VerificationError(
-            f"entry {index} is another batch than the vault has there; restore the vault of this "
-            "ledger's folder"
-        )
-    return batch
-
-
-def _attachment(session: Session, batch_hash: bytes, body_hashes: list[bytes]) -> Flow[bytes]:
-    """Return the batch's attachment from the first node that has it whole, as far as it is left."""
-
-    def build(node: int) -> Request:
-        target = f"/v1/custody/{batch_hash.hex()}"
-        return Request(node, "GET", target, bytes_max=ATTACHMENT_BYTES_MAX, timeout_s=60.0)
-
-    def take(response: Response) -> bytes:
-        bodies = ATTACHMENT.decode(response.body).bodies
-        if len(bodies) != len(body_hashes) or not all(
-            body is None or body_hash(body) == hash_
-            for body, hash_ in zip(bodies, body_hashes, strict=True)
-        ):
-            raise AnswerError(response.node, f"attachment of {batch_hash.hex()} was altered")
-        return response.body
-
-    return (yield from try_each(_holders(session), build, take))
-
-
-def _holders(session: Session) -> list[int]:
-    """Return the members to ask for attachments: those that ever were in a committee."""
-    ever = {each.member for epoch in session.registry.epochs for each in epoch.committee}
-    nodes = [node for node in session.nodes() if node in ever]
-    return nodes + sorted(
-        number for number in ever - set(nodes) if session.endpoint(number) is not None
-    )
