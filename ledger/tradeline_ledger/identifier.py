@@ -224,7 +224,8 @@ def _county_known(county: str, birth_year: int, current_year: int) -> bool:
     for year in range(birth_year, current_year + 1):
         try:
             ric.get_birth_place(f"{county}{year}01010000")
-        except ValidationError:
+        except (ValidationError, KeyError):
+            # KeyError: the province is known, and no county of it has that code.
             continue
         return True
     return False

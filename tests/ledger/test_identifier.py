@@ -199,6 +199,7 @@ def test_county_that_was_renumbered_after_birth_is_accepted() -> None:
         (IdType.RESIDENT_ID, resident_id("990105", "1890-02-20", 7), "county code that was never"),
         # 崇文区 was dissolved in 2010.
         (IdType.RESIDENT_ID, resident_id("110103", "2015-02-20", 7), "county code that was never"),
+        (IdType.RESIDENT_ID, resident_id("111001", "1890-02-20", 7), "county code that was never"),
         (IdType.RESIDENT_ID, "11010549123100X", "15 characters has a letter"),
         (IdType.USCC, "91110000600037341", "USCC of 17 characters is wrong"),
         (IdType.USCC, "9111000060003734IL", "no I, O, S, V or Z"),
