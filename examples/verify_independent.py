@@ -656,7 +656,7 @@ def unpad(padded: bytes) -> bytes:
 
 # 4. Events, 11. event types. `TYPES` is the table of event types: name, category, bases, fields.
 
-CONTRACT, BY_LAW = (1, 2, 4), (3,)
+CONTRACT, BY_LAW, AGREED = (1, 2, 4), (3,), (1,)
 AUTHORITY = "authority str100, document_no str64, severity 1..3?, until day?, source str200?, "
 MAYBE_AMOUNT = "currency cur?, amount_minor amount?"
 TYPES = {
@@ -688,9 +688,118 @@ TYPES = {
     12: ("public.admin_penalty", 2, BY_LAW, AUTHORITY + "penalty 1..6, " + MAYBE_AMOUNT),
     13: ("correction.supersede", None, (1, 2, 3, 4), "reason 1..6, replacement replacement"),
     14: ("correction.retract", None, (1, 2, 3, 4), "reason 1..6"),
+    15: ("account.application", 1, CONTRACT,
+         "product 1..14, channel 1..4?, decision 1..4, " + MAYBE_AMOUNT + ", reasons codes?"),
+    16: ("account.transferred", 1, CONTRACT,
+         "direction 1..2, counterparty str100, original_creditor str100?, opened_on day?, "
+         + MAYBE_AMOUNT),
+    17: ("guarantee.given", 1, CONTRACT,
+         ("kind 1..5, currency cur, amount_minor some, until day?, debtor_name str100?,"
+          "debtor_type 1..3?, debtor_number str64?")),
+    18: ("guarantee.released", 1, CONTRACT, "reason 1..4"),
+    19: ("guarantee.called", 1, CONTRACT, "currency cur, amount_minor some, paid_minor amount?"),
+    20: ("public.dishonest_debtor", 2, BY_LAW,
+         AUTHORITY + "ground 1..7, status 1..2, " + MAYBE_AMOUNT),
+    21: ("public.bankruptcy", 2, BY_LAW, AUTHORITY + "kind 1..4, status 1..4"),
+    22: ("public.abnormal_operation", 2, BY_LAW, AUTHORITY + "ground 1..4, status 1..2"),
+    23: ("public.award", 2, BY_LAW, AUTHORITY + "title str100"),
+    24: ("public.licence", 2, BY_LAW, AUTHORITY + "title str100, status 1..5"),
+    25: ("public.housing_fund", 2, AGREED,
+         AUTHORITY + ("status 1..3, paid_to year_month, currency cur?, contribution_minor amount?,"
+                      "base_minor amount?, employer str100?, adverse_notice_on day")),
+    26: ("public.social_aid", 2, AGREED,
+         AUTHORITY + "kind 1..4, " + MAYBE_AMOUNT + ", adverse_notice_on day"),
+    27: ("subject.identity", 4, CONTRACT,
+         ("name str100, born_on day?, phones phones?, addresses addresses?,"
+          "employer str100?, documents documents?, verified_by 1..4,"
+          "verified_on day")),
+    28: ("subject.means", 4, AGREED,
+         "kind 1..6, currency cur, amount_minor amount, months 1..12?, adverse_notice_on day"),
+    29: ("org.profile", 4, (1, 2, 3, 4),
+         ("name str100, uscc str64?, lei str64?, kind 1..7, industry str8?, region str6?,"
+          "currency cur?, capital_minor amount?, established_on day?, status 1..6,"
+          "representative str100?, shareholders shareholders?, scale 1..4?")),
+    30: ("org.financials", 4, (1, 2, 3, 4),
+         ("period year_month, months 1..12, currency cur, revenue_minor amount,"
+          "profit_minor balance, assets_minor amount, liabilities_minor amount,"
+          "equity_minor balance, cash_flow_minor balance?, tax_paid_minor amount?,"
+          "headcount count?, audited 1..2, auditor str100?")),
+    31: ("platform.summary", 5, (1, 2),
+         ("period year_month, currency cur, payments count, volume_minor amount, refunds count,"
+          "disputes_lost count, chargebacks count, tenure_days days, merchant 1..2")),
+    32: ("utility.postpaid", 5, CONTRACT,
+         ("service 1..4, period year_month, currency cur, due_minor amount, paid_minor amount,"
+          "past_due_minor amount?, months_in_arrears 0..24")),
+    33: ("annotation.statement", 6, (1, 4),
+         "text str500, target_index safe?, target_position u32?"),
+    34: ("protection.freeze", 6, (1, 4), "phones phones?, until day?"),
+    35: ("protection.lift", 6, (1, 4), "reason 1..3, until day?"),
+    36: ("protection.fraud_alert", 6, (1, 4), "kind 1..3, phones phones?, until day?"),
+    37: ("notice.negative_prior", 6, CONTRACT, "channel 1..6, content_hash str64"),
+    38: ("notice.access", 6, CONTRACT, "channel 1..6, content_hash str64"),
+    39: ("watchlist.listed", 6, CONTRACT,
+         ("list str64, ground 1..5, rule str64?, authority str100?, evidence evidence?,"
+          "review_by day, until day?")),
+    40: ("watchlist.appealed", 6, CONTRACT, "list str64, outcome 1..3"),
+    41: ("watchlist.delisted", 6, CONTRACT, "list str64, reason 1..4"),
+    42: ("reward.granted", 6, CONTRACT, "kind 1..4, rule str64, until day?"),
+    43: ("reward.ended", 6, CONTRACT, "kind 1..4, rule str64, reason 1..3"),
+    44: ("risk.signal", 6, CONTRACT,
+         ("rule str64, rule_version 1..1000000, inputs_hash str64, severity 1..4,"
+          "indicators indicators?")),
+    45: ("score.issued", 6, CONTRACT,
+         ("model str64, model_hash str64, as_of day, score 0..10000, default_ppm 0..1000000?,"
+          "grade str8?, reasons codes?, inputs_hash str64")),
+    46: ("adverse_action.notice", 6, CONTRACT,
+         ("decision 1..4, channel 1..6, score 0..10000?, score_min 0..10000?, score_max 0..10000?,"
+          "reasons reasons, contact str200")),
 }  # fmt: skip
 SUPERSEDE, RETRACT = 13, 14
 ACCOUNT, INQUIRIES = 1, 3  # categories
+UTILITY, PRIOR_NOTICE = 32, 37  # types outside of category account that name one
+LATER = "occurred_on <= until"
+PAIRED = "currency with amount_minor"
+NOTICED = "adverse_notice_on <= occurred_on"
+ANY_TERMS = "term_months payment_frequency rate_ppm apr_ppm limit_minor"
+RULES = {
+    1: ("rate_ppm <= apr_ppm", "portfolio 2 3 6 needs term_months"),
+    2: ("rate_ppm <= apr_ppm", "currency with limit_minor", "reason 1 needs limit_minor",
+        "reason 2 3 4 needs " + ANY_TERMS),
+    3: ("past_due_minor zero days_past_due", "period <= occurred_on"),
+    5: ("first_delinquent_on <= occurred_on", "stage times 30 days_past_due",
+        "currency with past_due_minor"),
+    6: ("first_delinquent_on <= occurred_on",),
+    7: (PAIRED, "kind 2 3 7 needs amount_minor"),
+    8: ("opened_on <= occurred_on", "currency with final_balance_minor"),
+    9: (LATER, PAIRED),
+    10: (LATER, PAIRED),
+    11: (LATER,),
+    12: (LATER, PAIRED, "penalty 2 3 needs amount_minor"),
+    15: (PAIRED,),
+    16: (PAIRED, "opened_on <= occurred_on", "direction 2 needs original_creditor"),
+    17: (LATER, "debtor_type with debtor_number"),
+    20: (LATER, PAIRED),
+    21: (LATER,),
+    22: (LATER,),
+    23: (LATER,),
+    24: (LATER,),
+    25: (LATER, "currency with contribution_minor base_minor", NOTICED),
+    26: (LATER, PAIRED, NOTICED),
+    27: ("born_on <= occurred_on", "verified_on <= occurred_on"),
+    28: (NOTICED,),
+    29: ("established_on <= occurred_on", "currency with capital_minor"),
+    30: ("period <= occurred_on",),
+    31: ("period <= occurred_on", "refunds <= payments"),
+    32: ("past_due_minor zero months_in_arrears", "period <= occurred_on"),
+    33: ("target_index with target_position",),
+    34: (LATER,),
+    35: (LATER,),
+    36: (LATER,),
+    39: (LATER, "occurred_on <= review_by", "ground 1 2 3 4 5 needs rule authority"),
+    42: (LATER,),
+    45: ("as_of <= occurred_on",),
+    46: ("score with score_min score_max", "score <= score_max", "score_min <= score"),
+}  # fmt: skip
 CURRENCIES = frozenset(
     "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF "  # noqa: SIM905 - as the page has it
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN "
@@ -732,13 +841,24 @@ SHAPES |= {
     "amount": integer(0, SAFE),
     "some": integer(1, SAFE),
     "balance": integer(-SAFE, SAFE),
+    "signed": integer(-SAFE, SAFE),
     "term": integer(1, 1200),
     "ppm": integer(0, 100_000_000),
     "days": integer(0, 36_500),
     "fees": several(record(f"fee 1..6, amount_minor 0..{SAFE}"), 1, 16),
+    "count": integer(0, 2**40),
+    "safe": integer(0, SAFE),
+    "codes": several(record("code str64"), 1, 5),
+    "reasons": several(record("reason str200"), 1, 5),
+    "phones": several(record("number str20"), 1, 5),
+    "addresses": several(record("kind 1..4, address str200"), 1, 5),
+    "documents": several(record("kind 1..5, number str64"), 1, 3),
+    "shareholders": several(record("name str100, share_permille 0..1000"), 1, 50),
+    "evidence": several(record(f"index 0..{SAFE}, position u32"), 1, 8),
     "any": lambda value, _: value,
     "target": record("index u64, position u32"),
 }
+SHAPES["indicators"] = several(record("name str64, value signed"), 1, 16)
 SHAPES["replacement"] = record("schema u16, version u8, fields any")
 EVENT = record(
     "schema u16, version u8, occurred_on any, basis u8, ref b16, account b16?, check b16,"
@@ -763,59 +883,34 @@ def check_event(event: Record) -> str:
         changed = {"schema": new.schema, "version": new.version, "fields": new.fields}
         check_event(Record(**{**vars(event), **changed, "target": None}))
     elif schema != RETRACT:
-        require((event.account is not None) == (category == ACCOUNT), name, "account")
-        require(_rules_hold(schema, event.occurred_on, values), name, "breaks a rule of its type")
+        named = category == ACCOUNT or schema in {UTILITY, PRIOR_NOTICE}
+        require((event.account is not None) == named, name, "account")
+        given = {**vars(values), "occurred_on": event.occurred_on}
+        for rule in RULES.get(schema, ()):
+            require(_rule_holds(rule.split(), given), name, f"breaks the rule {rule}")
     return name
 
 
-def _rules_hold(schema: int, day: str, values: Record) -> bool:
-    """Return whether the rules below the type's fields hold; they read only what is given."""
-
-    def value(name: str) -> Any:
-        return getattr(values, name)
-
-    def at_most(low: Any, high: Any) -> bool:
-        return low is None or high is None or low <= high
-
-    def together(one: str, other: str) -> bool:
-        return (value(one) is None) == (value(other) is None)
-
-    def where(name: str, numbers: set[int], *needed: str) -> bool:
-        return value(name) not in numbers or any(value(each) is not None for each in needed)
-
-    if schema == 1:
-        return at_most(value("rate_ppm"), value("apr_ppm")) and where(
-            "portfolio", {2, 3, 6}, "term_months"
-        )
-    if schema == 2:
-        terms = ("term_months", "payment_frequency", "rate_ppm", "apr_ppm", "limit_minor")
-        return (
-            at_most(value("rate_ppm"), value("apr_ppm"))
-            and together("currency", "limit_minor")
-            and where("reason", {1}, "limit_minor")
-            and where("reason", {2, 3, 4}, *terms)
-        )
-    if schema == 3:
-        due = value("past_due_minor")
-        agree = due is None or (due == 0) == (value("days_past_due") == 0)
-        return agree and value("period") <= day[:7]  # type: ignore[no-any-return]
-    if schema == 5:
-        return (
-            at_most(value("first_delinquent_on"), day)
-            and at_most(30 * (value("stage") or 0), value("days_past_due"))
-            and together("currency", "past_due_minor")
-        )
-    if schema == 6:
-        return at_most(value("first_delinquent_on"), day)
-    if schema == 7:
-        return together("currency", "amount_minor") and where("kind", {2, 3, 7}, "amount_minor")
-    if schema == 8:
-        return at_most(value("opened_on"), day) and together("currency", "final_balance_minor")
-    if schema in {9, 10, 11, 12}:
-        paired = schema == 11 or together("currency", "amount_minor")
-        fined = schema != 12 or where("penalty", {2, 3}, "amount_minor")
-        return at_most(day, value("until")) and paired and fined
-    return True
+def _rule_holds(words: list[str], values: dict[str, Any]) -> bool:
+    """Return whether a rule below the fields of a type holds; it reads only what is given."""
+    match words:
+        case [low, "<=", high]:
+            least, most = values[low], values[high]
+            # A month and a day are compared by their month.
+            if isinstance(least, str) and isinstance(most, str):
+                length = min(len(least), len(most))
+                least, most = least[:length], most[:length]
+            return least is None or most is None or least <= most
+        case [one, "with", *others]:
+            return len({values[each] is None for each in (one, *others)}) == 1
+        case [one, "zero", other]:
+            given = (values[one], values[other])
+            return None in given or (given[0] == 0) == (given[1] == 0)
+        case [stage, "times", days, number]:
+            return (values[stage] or 0) * int(days) <= values[number]  # type: ignore[no-any-return]
+    place = words.index("needs")
+    chosen = values[words[0]] in map(int, words[1:place])
+    return not chosen or any(values[each] is not None for each in words[place + 1 :])
 
 
 def category_of(event: Record) -> int | None:

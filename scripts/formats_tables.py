@@ -160,12 +160,12 @@ def _roles() -> str:
 
 def _categories() -> str:
     texts = {
-        Category.ACCOUNT: "loans, cards and other accounts",
-        Category.PUBLIC_RECORD: "judgments, enforcements, tax, penalties",
+        Category.ACCOUNT: "loans, cards, guarantees and other accounts",
+        Category.PUBLIC_RECORD: "what courts, tax offices and other authorities say",
         Category.INQUIRY: "reads; never listed in terms or inquiries, always in the scope",
-        Category.IDENTITY: "identity",
+        Category.IDENTITY: "who a subject is, and the accounts of a firm",
         Category.PLATFORM: "platforms and utilities",
-        Category.OTHER: "other",
+        Category.OTHER: "notices, protection, lists, signals, scores",
     }
     return _doc_of(Category, texts)
 

@@ -21,6 +21,7 @@ MONTHS_PER_YEAR: Final = 12
 
 _EPOCH_FROM_MARCH_0: Final = 719_468
 """Days from 0000-03-01, where the count of years below starts, to 1970-01-01."""
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _ERA_DAYS: Final = 146_097
 """Days of 400 years, after which the calendar repeats."""
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -44,7 +45,7 @@ def day(time_ms: int, utc_offset_min: int) -> int:
 
 def month(time_ms: int, utc_offset_min: int) -> int:
     """Return the local month of an instant, as `year * 12 + month - 1`."""
-    return _month_of_day(day(time_ms, utc_offset_min))
+    return month_of_day(day(time_ms, utc_offset_min))
 
 
 def year(time_ms: int, utc_offset_min: int) -> int:
@@ -115,6 +116,28 @@ def year_of(text: str) -> int:
     return month_of(text) // MONTHS_PER_YEAR
 
 
+def day_of(text: str) -> int:
+    """
+    Return the day of a date `YYYY-MM-DD`, counted from 1970-01-01.
+
+    Raises:
+        ValueError: it is not the date of a real day.
+    """
+    return parse_date(text).toordinal() - _EPOCH_ORDINAL
+
+
+def month_of_day(day_number: int) -> int:
+    """Return the month of a day counted from 1970-01-01, as `year * 12 + month - 1`."""
+    # Years are counted from 1 March, so that the day that leap years add is a year's last.
+    era, day_of_era = divmod(day_number + _EPOCH_FROM_MARCH_0, _ERA_DAYS)
+    year_of_era = (
+        day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096
+    ) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    from_march = (5 * day_of_year + 2) // 153
+    return (era * 400 + year_of_era) * MONTHS_PER_YEAR + from_march + 2
+
+
 @lru_cache(maxsize=8192)
 def parse_period(text: str) -> int:
     """
@@ -144,19 +167,8 @@ def last_date(month_number: int) -> str:
 
 def date_of_day(day_number: int) -> str:
     """Return the date `YYYY-MM-DD` of a day counted from 1970-01-01, years 1 to 9999."""
-    month_number = _month_of_day(day_number)
+    month_number = month_of_day(day_number)
     return f"{period(month_number)}-{day_number - _first_day_of_month(month_number) + 1:02}"
-
-
-def _month_of_day(day_number: int) -> int:
-    """Count years from 1 March, so that the day that leap years add is a year's last."""
-    era, day_of_era = divmod(day_number + _EPOCH_FROM_MARCH_0, _ERA_DAYS)
-    year_of_era = (
-        day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096
-    ) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    from_march = (5 * day_of_year + 2) // 153
-    return (era * 400 + year_of_era) * MONTHS_PER_YEAR + from_march + 2
 
 
 def _first_day_of_month(month_number: int) -> int:

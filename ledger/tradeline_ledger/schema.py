@@ -19,11 +19,14 @@ import msgspec
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import EventError
 from tradeline_ledger.field import Field, Replacement, holds_float, shown
+from tradeline_ledger.finding import Finding, Severity
+from tradeline_ledger.polarity import NEUTRAL, Leaning, Polarity
 from tradeline_ledger.rule import OCCURRED_ON, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tradeline_ledger.article import Article
     from tradeline_ledger.tag import Category
 
 FIELDS_MAX: Final = 64
@@ -61,6 +64,24 @@ class Handle(enum.Enum):
     AS_TARGET = "as the corrected event"
 
 
+@enum.unique
+class About(enum.Enum):
+    """Whom events of a type are about."""
+
+    PERSON = "person"
+    FIRM = "firm"
+    ANY = "person or firm"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A rule that an event may break, and what then becomes of it before it is reported."""
+
+    rule: Rule
+    severity: Severity
+    """Never `REJECT`: what nobody may report is a rule of the schema."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventSchema:
     """One version of one event type: plain data."""
@@ -83,6 +104,14 @@ class EventSchema:
     """Rules between fields."""
     doc: str
     """What the event says and what its `occurred_on` is."""
+    about: About = About.ANY
+    """Whom it may be about; checked by who reports it, since the subject is in no event."""
+    leaning: Leaning = NEUTRAL
+    """Whether it speaks for or against its subject."""
+    law: tuple[Article, ...] = ()
+    """Articles that restrict what may be reported in such an event, or oblige who reports it."""
+    doubts: tuple[Doubt, ...] = ()
+    """Soft rules. They may change within a version: no reader applies them."""
 
     @property
     def corrects(self) -> bool:
@@ -100,8 +129,28 @@ class EventSchema:
         assert not given, f"{self.title} has no field {', '.join(given)}"
         return values
 
+    def polarity(self, values: tuple[Any, ...]) -> Polarity:
+        """Return which way an event with these wire values speaks."""
+        names = [item.name for item in self.fields]
+        for condition, polarity in self.leaning.cases:
+            if condition.holds(values[names.index(condition.field)]):
+                return polarity
+        return self.leaning.otherwise
+
+    def doubtful(self, values: tuple[Any, ...], occurred_on: str) -> tuple[Finding, ...]:
+        """Return what is doubtful about checked values, in the order of `doubts`."""
+        given = dict(zip((item.name for item in self.fields), values, strict=True))
+        given[OCCURRED_ON] = occurred_on
+        found = []
+        for doubt in self.doubts:
+            rule = doubt.rule
+            read = {name: given[name] for name in rule.reads}
+            if rule.broken(*read.values()) is not None:
+                found.append(_finding(rule, doubt.severity, read))
+        return tuple(found)
+
     def describe(self) -> tuple[Any, ...]:
-        """Return the schema as numbers and strings, for documents and for a hash that pins it."""
+        """Return what decides validity, as numbers and strings, for a hash that pins it."""
         return (
             self.number,
             self.version,
@@ -327,6 +376,15 @@ class _Checker:
                     f"{where}field {item.name}: got {shown(value)}, expected {item.kind.expected}"
                 )
         raise AssertionError(f"{where}every field decodes, but not all together")
+
+
+def _finding(rule: Rule, severity: Severity, read: Mapping[str, Any]) -> Finding:
+    """Return the finding of a broken rule; amounts are named and not shown."""
+    got = ", ".join(
+        f"{name} {'not shown' if name.endswith('_minor') else shown(value)}"
+        for name, value in read.items()
+    )
+    return Finding(rule.code, severity, rule.reads[0], got, rule.expected, rule.fix)
 
 
 def _decoder(wire: Iterable[Any]) -> msgspec.msgpack.Decoder[Any]:

@@ -571,7 +571,7 @@ def test_body_is_kept_to_the_end_of_a_month(occurred_on: str, months: int, last:
     assert retain_month(occurred_on, months) == year * 12 + month - 1
 
 
-TEXTS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1, max_size=20)
+ASCII = st.characters(codec="ascii", exclude_categories=["Cc"])
 
 
 def values_of(kind: Kind) -> st.SearchStrategy[Any]:
@@ -589,7 +589,7 @@ def values_of(kind: Kind) -> st.SearchStrategy[Any]:
         case Period():
             return st.dates().map(lambda day: day.isoformat()[:7])
         case Text():
-            return TEXTS
+            return st.text(ASCII, min_size=1, max_size=min(kind.chars_max, 20))
         case Rows():
             cells = st.tuples(*[values_of(item.kind) for item in kind.fields])
             return st.lists(cells, min_size=1, max_size=kind.rows_max).map(tuple)

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
+from tradeline_ledger.finding import Severity
 
-@enum.unique
-class Severity(enum.Enum):
-    """What becomes of the row."""
-
-    REJECT = "reject"
-    """It is written to the reject file and not submitted."""
-    QUARANTINE = "quarantine"
-    """It is kept aside, encrypted, until a person accepts or rejects it."""
-    WARNING = "warning"
-    """It is submitted; the fault is counted."""
+__all__ = ["RowFault", "Severity"]
 
 
 @dataclass(frozen=True, slots=True)
