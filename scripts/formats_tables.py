@@ -37,6 +37,7 @@ from tradeline_ledger import (
     note,
     params,
     proposal,
+    quality,
     redeposit,
     registry,
     release,
@@ -347,6 +348,53 @@ def _waivers() -> str:
     )
 
 
+def _month_standings() -> str:
+    of = quality.MonthStanding
+    return _doc_of(
+        of,
+        {
+            of.OPEN: "more of it may come",
+            of.COMPLETE: "all that the member has to report of it was reported",
+            of.MISSING: "nothing of it was or will be reported; no rows, no events",
+            of.VOID: "what was reported of it must not be relied on; it was taken back",
+        },
+    )
+
+
+def _reject_classes() -> str:
+    of = quality.RejectClass
+    return _doc_of(
+        of,
+        {
+            of.FORM: "the row could not be read: columns, encoding, number of fields",
+            of.ABSENT: "a value that must be there was not",
+            of.VALUE: "a value out of its bounds or its list of codes",
+            of.IDENTIFIER: "an identifier of a subject that can't be right",
+            of.DATE: "no day of the calendar, or one that can't be",
+            of.RULE: "values that contradict each other",
+            of.TARGET: "about an account or event that the member has not reported",
+            of.FORBIDDEN: "what may not be reported by law",
+            of.OTHER: "other",
+        },
+    )
+
+
+def _delays() -> str:
+    of = quality.Delay
+    texts = {
+        of.DUE: "at most 15, or before the month ended",
+        of.DAYS_30: "16 to 30",
+        of.DAYS_60: "31 to 60",
+        of.DAYS_90: "61 to 90",
+        of.DAYS_180: "91 to 180",
+        of.BEYOND: "181 or more",
+    }
+    return _table(
+        ("place", "name", "local days after the last day of the month"),
+        ((each.value, _name(each), texts[each]) for each in of),
+    )
+
+
 def _limits() -> str:
     bytes_of = (
         ("statement", statement.STATEMENT_BYTES_MAX),
@@ -373,6 +421,7 @@ def _limits() -> str:
         ("redeposit content", redeposit.REDEPOSIT_BYTES_MAX),
         ("proposal", proposal.PROPOSAL_BYTES_MAX),
         ("vote content", proposal.VOTE_BYTES_MAX),
+        ("quality content", quality.QUALITY_BYTES_MAX),
         ("event", event.EVENT_BYTES_MAX),
         ("padded event", body.BUCKETS_BYTES[-1]),
         ("body", body.BODY_BYTES_MAX),
@@ -409,6 +458,9 @@ def _limits() -> str:
         ("`max` of a frequency", f"1 to {consent.FREQUENCY_MAX:,}"),
         ("years of an inquiry", f"1 to {inquiry.YEARS_MAX}"),
         ("tags of a scope", f"{inquiry.SCOPE_TAGS_MAX:,}"),
+        ("submissions of a quality content", f"{quality.LISTED_MAX:,}"),
+        ("prints of corrections of a quality content", f"{quality.CORRECTIONS_MAX:,}"),
+        ("prints of repeats of a quality content", f"{quality.REPEATS_MAX:,}"),
         ("rows of a released content", f"1 to {release.RELEASED_ROWS_MAX:,}"),
         ("characters of a member's or ledger's name", f"1 to {registry.NAME_CHARS_MAX}"),
         ("characters of an endpoint", f"0 to {registry.ENDPOINT_CHARS_MAX}"),
@@ -533,6 +585,9 @@ TABLES: Final[dict[str, Callable[[], str]]] = {
     "wants": _wants,
     "proposal-changes": _proposal_changes,
     "waivers": _waivers,
+    "month-standings": _month_standings,
+    "reject-classes": _reject_classes,
+    "delays": _delays,
     "schemas": _schemas,
     "currencies": _currencies,
 }

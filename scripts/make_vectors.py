@@ -32,6 +32,7 @@ from tradeline_ledger import (
     hpke,
     identifier,
     inquiry,
+    quality,
     submission,
     tag,
 )
@@ -40,13 +41,14 @@ from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
 from tradeline_ledger.cosignature import cosigner_name
 from tradeline_ledger.encoding import Record, encode
 from tradeline_ledger.engine_peer import peer_id
-from tradeline_ledger.hashing import digest
+from tradeline_ledger.hashing import digest, label
 from tradeline_ledger.history import EventId, fold_head, fold_marks
 from tradeline_ledger.invite import InviteBody, sign_invite
 from tradeline_ledger.merkle import leaf_hash, path_of, root_of
 from tradeline_ledger.note import KeyType, VerifierKey, decode_note, encode_vkey
 from tradeline_ledger.policy import validators_policy
 from tradeline_ledger.policy_file import encode_policy
+from tradeline_ledger.quality import Quality
 from tradeline_ledger.release import ReleaseRequest, YearKey, common_hash, payload_hash
 from tradeline_ledger.request import sign_request
 from tradeline_ledger.signing import SigningKey
@@ -55,6 +57,7 @@ from tradeline_ledger.statement import (
     STATEMENT,
     BlockLeaf,
     Entry,
+    Kind,
     content_hash,
     decode_leaf,
     statement_hash,
@@ -614,6 +617,47 @@ def make_publishing() -> Vectors:
     return out
 
 
+def make_quality() -> Vectors:
+    """Return what a member states of a month, first and again, and the prints of its events."""
+    out = Vectors("Quality statements (section 8), each by itself.")
+    month = 2026 * 12 + 8
+    prints = []
+    for index, position in ((5, 0), (5, 7), (300, 70_000)):
+        key = seed("body key", index, position)
+        event = EventId(index, position)
+        made = quality.event_print(key, event)
+        parts = (label("quality"), event.encoded())
+        prints.append(out.mac(f"print of event {event}", made, key, *parts))
+    missing = (quality.MonthStanding.MISSING, 0, 0, (), 0, 0, (), (0,) * 6, b"", b"")
+    out.record("quality content: missing", Quality(1, month - 1, 9, None, *missing))
+    first = Quality(
+        1,
+        month,
+        9,
+        None,
+        quality.MonthStanding.OPEN,
+        *(120, 100, (quality.Rejected(3, 6), quality.Rejected(5, 1)), 3, 10),
+        (quality.Listed(5, 100),),
+        *((0,) * 6, b"", b""),
+    )
+    out.record("quality content: open", first)
+    again = Quality(
+        1,
+        month,
+        4_000,
+        10,
+        quality.MonthStanding.COMPLETE,
+        *(70_200, 70_187, (quality.Rejected(3, 3),), 0, 10),
+        (quality.Listed(5, 100), quality.Listed(300, 10_000)),
+        (1, 0, 0, 1, 0, 0),
+        *(quality.join_prints(prints[:2]), prints[2]),
+    )
+    encoded = out.record("quality content: complete, in place of that", again)
+    hashed = content_hash(Kind.QUALITY, encoded)
+    out.hash("its content hash", hashed, "content", bytes([Kind.QUALITY]), encoded)
+    return out
+
+
 def make_evidence() -> Vectors:
     """Return an evidence file of each type that can be made again."""
     out = Vectors("Evidence files of types 1 to 4 (section 10), of ledgers of their own.")
@@ -658,6 +702,7 @@ FILES: Final = {
     "subject.json": make_subject,
     "consent.json": make_consent,
     "history.json": make_history,
+    "quality.json": make_quality,
     "publishing.json": make_publishing,
     "evidence.json": make_evidence,
 }

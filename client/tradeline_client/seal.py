@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_client.vault import VaultRow, encode_places
 from tradeline_ledger.body import KEY_BYTES, seal_bodies
-from tradeline_ledger.calendar import year_of
+from tradeline_ledger.calendar import MONTHS_PER_YEAR, month_of, year_of
 from tradeline_ledger.deposit import ATTACHMENT_BYTES_MAX, Attachment, make_deposits
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import EventError, MalformedError
@@ -44,14 +44,21 @@ class PlainEvent:
 
     subject: SubjectId
     category: int
-    year: int
-    """Of `occurred_on`: the tag's."""
+    month: int
+    """Of `occurred_on`: `year * 12 + month - 1`."""
     retain_month: int
     """Month of `occurred_on` + months that its category is kept."""
     ref: bytes
     """The contributor's keyed reference, 16 bytes, as in the event."""
     encoded: bytes
     """As `encode_event` writes it."""
+    correction: bool
+    """Whether it corrects or retracts another event."""
+
+    @property
+    def year(self) -> int:
+        """Of `occurred_on`: the tag's."""
+        return self.month // MONTHS_PER_YEAR
 
     def __repr__(self) -> str:
         return f"PlainEvent({self.ref.hex()}, not shown)"
@@ -125,7 +132,10 @@ class EventSealer:
         else:
             category = int(own)
         month = retain_month(report.occurred_on, self.params.retain_months(category))
-        return PlainEvent(subject, category, year, month, event.ref, encoded)
+        occurred = month_of(report.occurred_on)
+        return PlainEvent(
+            subject, category, occurred, month, event.ref, encoded, target is not None
+        )
 
     def seal(self, events: Sequence[PlainEvent], registry: Registry) -> SealedBatch:
         """
@@ -173,7 +183,10 @@ class EventSealer:
             refs=b"".join([each.ref for each in events]),
             tags=b"".join(tags),
             places=encode_places(
-                months, [each.year for each in events], [each.category for each in events]
+                months,
+                [each.month for each in events],
+                [each.category for each in events],
+                [each.correction for each in events],
             ),
         )
         return SealedBatch(batch, batch_hash, attachment, row)

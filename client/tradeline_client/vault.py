@@ -3,8 +3,8 @@ The vault: the body keys of everything that this folder sealed, until an event i
 
 One row a batch, each column encrypted under a key of the keystore. A row is on the disk before
 its batch leaves for custody: without its keys a batch could not be deposited again for a new
-committee. References, tags, years and categories are kept beside the keys, so that an event can
-be found again to correct, mark or erase it.
+committee. References, tags, months and categories are kept beside the keys, so that an event can
+be found again to correct, mark or erase it, and counted in a quality statement.
 """
 
 from __future__ import annotations
@@ -17,21 +17,33 @@ import numpy as np
 from tradeline_client.errors import NotFoundError, StoreError
 from tradeline_client.store import Database, Sealer
 from tradeline_ledger.body import KEY_BYTES
+from tradeline_ledger.calendar import MONTHS_PER_YEAR
 from tradeline_ledger.history import EventId
 from tradeline_ledger.mac import SHORT_MAC_BYTES
 from tradeline_ledger.submission import TAG_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-VAULT_VERSION: Final = 1
+    from numpy.typing import NDArray
+
+    Column = Sequence[int] | NDArray[np.int64]
+
+VAULT_VERSION: Final = 2
 STORAGE_NAME: Final = "vault"
 """Name of the vault's storage key."""
 PLACE_BYTES: Final = 5
-"""Month u16, year u16 and category u8 of one event."""
+"""
+Of one event: month that it is kept u16; year of `occurred_on` u16; then one byte of category (bits
+0 to 2), month of the year (3 to 6), and whether it is a correction (7).
+"""
 
 _ERASED: Final = bytes(KEY_BYTES)
+_MONTH_SHIFT: Final = 3
+_MONTH_MASK: Final = 0xF
+_CATEGORY_MASK: Final = 0x7
+_CORRECTION: Final = 0x80
 _SCHEMA: Final = """
 CREATE TABLE batch (
     hash BLOB PRIMARY KEY, epoch INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -76,6 +88,7 @@ class VaultRow:
         """Return what is kept of the event at `position`."""
         place = self.places[position * PLACE_BYTES : (position + 1) * PLACE_BYTES]
         key = self.keys[position * KEY_BYTES : (position + 1) * KEY_BYTES]
+        month_of_year = place[4] >> _MONTH_SHIFT & _MONTH_MASK
         return VaultEvent(
             batch_hash=self.batch_hash,
             log_index=self.log_index,
@@ -83,8 +96,9 @@ class VaultRow:
             ref=self.refs[position * SHORT_MAC_BYTES : (position + 1) * SHORT_MAC_BYTES],
             tag=self.tags[position * TAG_BYTES : (position + 1) * TAG_BYTES],
             retain_month=int.from_bytes(place[0:2], "big"),
-            year=int.from_bytes(place[2:4], "big"),
-            category=place[4],
+            month=int.from_bytes(place[2:4], "big") * MONTHS_PER_YEAR + month_of_year - 1,
+            category=place[4] & _CATEGORY_MASK,
+            correction=bool(place[4] & _CORRECTION),
             erased=key == _ERASED,
         )
 
@@ -102,11 +116,18 @@ class VaultEvent:
     tag: bytes
     retain_month: int
     """As in the header: `year * 12 + month - 1`."""
-    year: int
-    """Of `occurred_on`: the tag's."""
+    month: int
+    """Of `occurred_on`: `year * 12 + month - 1`."""
     category: int
+    correction: bool
+    """Whether it corrects or retracts another event."""
     erased: bool
     """Whether its key is gone."""
+
+    @property
+    def year(self) -> int:
+        """Of `occurred_on`: the tag's."""
+        return self.month // MONTHS_PER_YEAR
 
     @property
     def id(self) -> EventId:
@@ -360,12 +381,23 @@ def restore(source: Path, target: Path, key: bytes) -> VaultReport:
         vault.close()
 
 
-def encode_places(months: list[int], years: list[int], categories: list[int]) -> bytes:
-    """Return the `places` column of events given column by column."""
-    places = np.empty((len(months), PLACE_BYTES), dtype=np.uint8)
-    places[:, 0:2] = np.asarray(months, dtype=">u2").view(np.uint8).reshape(-1, 2)
-    places[:, 2:4] = np.asarray(years, dtype=">u2").view(np.uint8).reshape(-1, 2)
-    places[:, 4] = categories
+def encode_places(
+    retain_months: Column, months: Column, categories: Column, corrections: Column
+) -> bytes:
+    """
+    Return the `places` column of events given column by column.
+
+    `months` are those of `occurred_on`, `year * 12 + month - 1`; `corrections` are 1 for events
+    that correct or retract another, else 0.
+    """
+    occurred = np.asarray(months, dtype=np.int64)
+    places = np.empty((len(occurred), PLACE_BYTES), dtype=np.uint8)
+    places[:, 0:2] = np.asarray(retain_months, dtype=">u2").view(np.uint8).reshape(-1, 2)
+    years = (occurred // MONTHS_PER_YEAR).astype(">u2")
+    places[:, 2:4] = years.view(np.uint8).reshape(-1, 2)
+    month_of_year = occurred % MONTHS_PER_YEAR + 1
+    nature = np.asarray(categories, dtype=np.int64) | month_of_year << _MONTH_SHIFT
+    places[:, 4] = nature | np.asarray(corrections, dtype=np.int64) * _CORRECTION
     return places.tobytes()
 
 

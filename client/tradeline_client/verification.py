@@ -73,6 +73,7 @@ class FileKind(enum.Enum):
     VOTES = "votes"
     DEALING = "dealing"
     FALSE_SHARE = "false-share"
+    QUALITY = "quality"
     UNKNOWN = "unknown"
 
 
@@ -378,6 +379,7 @@ _EVIDENCE_KINDS: Final = {
     EvidenceType.VOTES: FileKind.VOTES,
     EvidenceType.DEALING: FileKind.DEALING,
     EvidenceType.FALSE_SHARE: FileKind.FALSE_SHARE,
+    EvidenceType.QUALITY: FileKind.QUALITY,
 }
 _VERIFIERS: Final[dict[FileKind, Callable[[bytes, Brought], FileVerdict]]] = {
     FileKind.BUNDLE: _bundle,

@@ -375,4 +375,33 @@ ADVICE: Final[dict[Outcome, Advice]] = {
         "The time to vote on the proposal is over.", "Propose it again."
     ),
     Outcome.VOTE_WITHOUT_EFFECT: Advice("The member has voted so already.", "Nothing to do."),
+    Outcome.QUALITY_MONTH_AHEAD: Advice(
+        "The quality statement is about a month that has not begun.",
+        "State months that have begun; check the month and the ledger's local time.",
+    ),
+    Outcome.QUALITY_SIZE_AHEAD: Advice(
+        "The quality statement speaks as of a log size that is not reached.",
+        "Name the size of a checkpoint that the client has verified.",
+    ),
+    Outcome.QUALITY_SUBMISSION_UNKNOWN: Advice(
+        "The quality statement lists what is no accepted submission below its log size.",
+        "Count again from the vault and the log; list accepted submissions below the size alone.",
+    ),
+    Outcome.QUALITY_NOT_OWN: Advice(
+        "The quality statement lists a submission of another member.",
+        "A member states its own submissions only.",
+    ),
+    Outcome.QUALITY_COUNT_WRONG: Advice(
+        "The quality statement counts more events than a submission has, or more corrections of "
+        "a delay than events of that delay.",
+        "Count again from the vault and the log.",
+    ),
+    Outcome.QUALITY_SUPERSEDES_WRONG: Advice(
+        "The quality statement does not name the member's last one on that month.",
+        "Take the log index of the last one from a verified mirror, and sign again.",
+    ),
+    Outcome.QUALITY_SIZE_BACK: Advice(
+        "The quality statement speaks as of a smaller log size than the one that it supersedes.",
+        "Count as of a newer checkpoint.",
+    ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tradeline_ledger.conviction import Conviction, verify_conviction
 from tradeline_ledger.evidence_file import EvidenceType, evidence_type
 from tradeline_ledger.fork import Fork, decode_fork
+from tradeline_ledger.quality_evidence import verify_quality_evidence
 
 
 def verify_evidence(data: bytes) -> Fork | Conviction:
@@ -15,6 +16,10 @@ def verify_evidence(data: bytes) -> Fork | Conviction:
         MalformedError: no evidence file.
         VerificationError: it proves nothing; the subclass says in what.
     """
-    if evidence_type(data) in (EvidenceType.FORK, EvidenceType.WITNESS):
-        return decode_fork(data)
-    return verify_conviction(data)
+    match evidence_type(data):
+        case EvidenceType.FORK | EvidenceType.WITNESS:
+            return decode_fork(data)
+        case EvidenceType.QUALITY:
+            return verify_quality_evidence(data)
+        case _:
+            return verify_conviction(data)

@@ -1,7 +1,8 @@
 """
 The form that all evidence files share: a first line, and a record that begins with its type.
 
-docs/formats.md, section 10. What a type proves and how is in `fork` and `conviction`.
+docs/formats.md, section 10. What a type proves and how is in `fork`, `conviction` and
+`quality_evidence`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class EvidenceType(enum.IntEnum):
     """Shares as a contributor dealt them make another key than its body commits to."""
     FALSE_SHARE = 6
     """A committee member released a share that was not dealt to it."""
+    QUALITY = 7
+    """A quality statement that a report contradicts."""
 
 
 def is_evidence(data: bytes) -> bool:

@@ -152,6 +152,14 @@ class Outcome(enum.IntEnum):
     VOTE_PROPOSAL_EXPIRED = 663
     VOTE_WITHOUT_EFFECT = 664
 
+    QUALITY_MONTH_AHEAD = 680
+    QUALITY_SIZE_AHEAD = 681
+    QUALITY_SUBMISSION_UNKNOWN = 682
+    QUALITY_NOT_OWN = 683
+    QUALITY_COUNT_WRONG = 684
+    QUALITY_SUPERSEDES_WRONG = 685
+    QUALITY_SIZE_BACK = 686
+
     @property
     def accepted(self) -> bool:
         """Whether the entry took effect."""

@@ -334,6 +334,11 @@ def refused_key(member: int, day: int) -> bytes:
     return b"D" + _u32(member) + _u64(day)
 
 
+def quality_key(member: int, month: int) -> bytes:
+    """Return the key of a member's last accepted quality statement on a month."""
+    return b"Y" + _u32(member) + month.to_bytes(2, "big")
+
+
 def key_changes_key(member: int) -> bytes:
     """Return the key of the count of key changes of a member."""
     return b"K" + _u32(member)

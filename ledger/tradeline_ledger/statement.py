@@ -64,6 +64,7 @@ KINDS_IMPLEMENTED: Final = frozenset(
         Kind.REDEPOSIT,
         Kind.PROPOSAL,
         Kind.VOTE,
+        Kind.QUALITY,
     }
 )
 """The other kinds have their numbers and are refused as reserved."""

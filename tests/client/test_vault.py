@@ -33,7 +33,9 @@ def row(name: str, count: int = 3, index: int | None = None) -> VaultRow:
         keys=b"".join(seed("key", name, i) for i in range(count)),
         refs=b"".join(seed("ref", name, i)[:16] for i in range(count)),
         tags=b"".join(seed("tag", name, i)[:16] for i in range(count)),
-        places=encode_places([24_000 + i for i in range(count)], [2026] * count, [1] * count),
+        places=encode_places(
+            [24_000 + i for i in range(count)], [24_320] * count, [1] * count, [0] * count
+        ),
         log_index=index,
     )
 
@@ -53,7 +55,8 @@ def test_row_comes_back_and_file_is_private(vault: Vault, tmp_path: Path) -> Non
     assert vault.row(seed("batch", "a")) == row("a", index=7)
     event = vault.find(EventId(7, 2))
     assert (event.ref, event.tag) == (seed("ref", "a", 2)[:16], seed("tag", "a", 2)[:16])
-    assert (event.retain_month, event.year, event.category) == (24_002, 2026, 1)
+    assert (event.retain_month, event.year, event.month) == (24_002, 2026, 24_320)
+    assert (event.category, event.correction) == (1, False)
     assert event.id == EventId(7, 2)
     for path in tmp_path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
@@ -167,8 +170,9 @@ def test_sealed_batches_open_with_the_keys_in_the_vault(network: Network, sessio
 
 def test_raw_events_are_sealed_where_the_caller_says(session: Session) -> None:
     encoded = session.sealer.plain(payment("x"), subject(1)).encoded
-    event = PlainEvent(subject(2), 5, 2024, 24_999, b"r" * 16, encoded)
+    event = PlainEvent(subject(2), 5, 24_290, 24_999, b"r" * 16, encoded, correction=True)
     sealed = session.sealer.seal([event], session.registry)
     assert sealed.row.event(0).category == 5
-    assert sealed.row.event(0).year == 2024
+    assert (sealed.row.event(0).year, sealed.row.event(0).month) == (2024, 24_290)
+    assert sealed.row.event(0).correction
     assert sealed.batch.tag(0) == sealed.row.event(0).tag

@@ -127,8 +127,8 @@ def test_files_that_are_cut_or_longer_are_refused(type_: EvidenceType) -> None:
 def test_what_is_no_evidence_is_refused() -> None:
     with pytest.raises(MalformedError, match="it begins otherwise"):
         verify_evidence(b"tradeline/v2 evidence\n\x95\x01")
-    with pytest.raises(MalformedError, match="of type 7, expected one of"):
-        verify_evidence(b"tradeline/v1 evidence\n\x95\x07")
+    with pytest.raises(MalformedError, match="of type 8, expected one of"):
+        verify_evidence(b"tradeline/v1 evidence\n\x95\x08")
 
 
 def test_a_type_is_no_other_type() -> None:

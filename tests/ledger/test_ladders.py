@@ -36,6 +36,7 @@ from tradeline_ledger.history import EventId
 from tradeline_ledger.key import Replaced
 from tradeline_ledger.mark import Mark
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.quality import QUALITY_STATE, Listed
 from tradeline_ledger.registry import Feed
 from tradeline_ledger.release import ReleasedRow
 from tradeline_ledger.signing import SigningKey
@@ -665,6 +666,83 @@ REDEPOSIT: Final[list[Rung]] = [
 ]
 
 
+# Quality statements
+
+
+class QualityDraft(Draft):
+    month = 24_320 + 2
+    size = 2**40
+    listed: tuple[Listed, ...] = ()
+    corrections = 2
+    supersedes: int | None = 7
+
+    def encoded(self, _: Draft) -> bytes:
+        return encode(
+            (
+                1,
+                self.month,
+                self.size,
+                self.supersedes,
+                1,
+                *(0, 0, (), 0, 0),
+                self.listed,
+                (self.corrections, 0, 0, 0, 0, 0),
+                bytes(8 * self.corrections),
+                b"",
+            )
+        )
+
+
+def quality() -> Draft:
+    world = make_world()
+    for member in (1, 2):
+        world.block(world.submission(member, one_batch(world, f"of {member}")))
+    before = QualityDraft(world, 1, kind=Kind.QUALITY, content=lambda _: b"", feed=DESK)
+    put(month=24_320, size=world.head.size, supersedes=None, corrections=0)(before)
+    before.content = before.encoded
+    assert place_entry(world, before.entry()) is Outcome.ACCEPTED
+    draft = QualityDraft(
+        world, 5, kind=Kind.QUALITY, content=lambda _: b"", feed=BULK, after_content=b"\x00"
+    )
+    draft.content = draft.encoded
+    draft.listed = (Listed(0, 2),)
+    return draft
+
+
+def place_entry(world: World, entry: bytes) -> Outcome:
+    return world.block(entry).placed[0].applied.outcome
+
+
+def lists(place: int, events: int) -> Repair:
+    """Return a repair that lists one of the submissions with a number of events."""
+    return lambda draft: put(listed=(Listed(submitted(draft.world)[place], events),))(draft)
+
+
+def count_right(draft: QualityDraft) -> None:
+    draft.corrections = 0
+    lists(0, 1)(draft)
+
+
+def supersede_last(draft: QualityDraft) -> None:
+    row = draft.world.rows[state.quality_key(1, 24_320)]
+    draft.supersedes = QUALITY_STATE.decode(row).index
+
+
+QUALITY: Final[list[Rung]] = [
+    (Outcome.KIND_NOT_ALLOWED, put(feed=DESK)),
+    (Outcome.CONTENT_MALFORMED, put(after_content=b"")),
+    (Outcome.ROLE_MISSING, put(member=1)),
+    (Outcome.QUALITY_MONTH_AHEAD, put(month=24_320)),
+    (Outcome.QUALITY_SIZE_AHEAD, put(size=4)),
+    (Outcome.QUALITY_SUBMISSION_UNKNOWN, lists(1, 2)),
+    (Outcome.QUALITY_NOT_OWN, lists(0, 2)),
+    (Outcome.QUALITY_COUNT_WRONG, count_right),
+    (Outcome.QUALITY_SUPERSEDES_WRONG, supersede_last),
+    (Outcome.QUALITY_SIZE_BACK, put(size=5)),
+    (Outcome.ACCEPTED, done),
+]
+
+
 LADDERS: Final[dict[str, tuple[Callable[[], Draft], list[Rung]]]] = {
     "submission": (submission, SUBMISSION),
     "consent": (consent, CONSENT),
@@ -677,6 +755,7 @@ LADDERS: Final[dict[str, tuple[Callable[[], Draft], list[Rung]]]] = {
     "redeposit": (redeposit, REDEPOSIT),
     "proposal": (start_proposal, PROPOSAL),
     "vote": (start_vote, VOTE),
+    "quality": (quality, QUALITY),
 }
 
 

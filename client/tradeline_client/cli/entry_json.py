@@ -33,6 +33,7 @@ from tradeline_ledger.proposal import (
     change_kind,
     proposal_id,
 )
+from tradeline_ledger.quality import QUALITY, Delay, MonthStanding, Quality, RejectClass
 from tradeline_ledger.release import RELEASED
 from tradeline_ledger.statement import Kind
 from tradeline_ledger.submission import decode_submission
@@ -63,6 +64,27 @@ def terms_to_json(terms: Terms) -> dict[str, Any]:
         "evidence_hash": terms.evidence.hash.hex(),
         "supersedes": None if terms.supersedes is None else terms.supersedes.hex(),
         "subject_key": None if terms.subject_key is None else terms.subject_key.hex(),
+    }
+
+
+def quality_to_json(content: Quality) -> dict[str, Any]:
+    """Return what a quality statement says; of the prints only how many there are."""
+    return {
+        "month": period(content.month),
+        "size": content.size,
+        "supersedes": content.supersedes,
+        "standing": name_of(MonthStanding, content.standing),
+        "rows": {
+            "received": content.received,
+            "accepted": content.accepted,
+            "rejected": {name_of(RejectClass, each.reason): each.rows for each in content.rejected},
+            "quarantined": content.quarantined,
+            "duplicates": content.duplicates,
+        },
+        "submissions": len(content.listed),
+        "events": content.events,
+        "corrections": {name_of(Delay, each): content.corrections[each] for each in Delay},
+        "repeats": content.repeats,
     }
 
 
@@ -148,6 +170,10 @@ def _proposal(content: bytes) -> dict[str, Any]:
     return {"proposal": proposal_id(content).hex(), **_fields(said), "changes": changes}
 
 
+def _quality(content: bytes) -> dict[str, Any]:
+    return quality_to_json(QUALITY.decode(content))
+
+
 def _vote(content: bytes) -> dict[str, Any]:
     vote = PROPOSAL_VOTE.decode(content)
     return {"proposal": vote.proposal_id.hex(), "choice": name_of(VoteChoice, vote.choice)}
@@ -189,4 +215,5 @@ _READERS: dict[int, Callable[[bytes], dict[str, Any]]] = {
     Kind.KEY: _key,
     Kind.PROPOSAL: _proposal,
     Kind.VOTE: _vote,
+    Kind.QUALITY: _quality,
 }

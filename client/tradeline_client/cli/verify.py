@@ -25,6 +25,7 @@ _TITLES: Final = {
     "votes": "evidence of two consensus votes",
     "dealing": "evidence of shares dealt wrong",
     "false-share": "evidence of a false share",
+    "quality": "evidence of a false quality statement",
     "unknown": "no file of this ledger",
 }
 

@@ -34,6 +34,7 @@ from tradeline_ledger.transition import (
     key_rules,
     mark_rules,
     proposal_rules,
+    quality_rules,
     redeposit_rules,
     released_rules,
     status_rules,
@@ -60,6 +61,7 @@ _RULES: Final[dict[Kind, Callable[[View, Signed, Context], Ruling]]] = {
     Kind.REDEPOSIT: redeposit_rules.rule,
     Kind.PROPOSAL: proposal_rules.rule,
     Kind.VOTE: vote_rules.rule,
+    Kind.QUALITY: quality_rules.rule,
 }
 ROLES: Final = {
     Kind.SUBMISSION: Role.CONTRIBUTOR,
@@ -67,6 +69,7 @@ ROLES: Final = {
     Kind.INQUIRY: Role.READER,
     Kind.MARK: Role.CONTRIBUTOR,
     Kind.REDEPOSIT: Role.CONTRIBUTOR,
+    Kind.QUALITY: Role.CONTRIBUTOR,
 }
 """Role that a kind demands; the others ask who the poster is in their own rules."""
 
