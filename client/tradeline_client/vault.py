@@ -33,11 +33,12 @@ if TYPE_CHECKING:
 VAULT_VERSION: Final = 2
 STORAGE_NAME: Final = "vault"
 """Name of the vault's storage key."""
-PLACE_BYTES: Final = 5
+_PLACE: Final = np.dtype([("retain_month", ">u2"), ("year", ">u2"), ("nature", "u1")])
 """
-Of one event: month that it is kept u16; year of `occurred_on` u16; then one byte of category (bits
-0 to 2), month of the year (3 to 6), and whether it is a correction (7).
+Of one event: month that it is kept; year of `occurred_on`; then its category (bits 0 to 2), month
+of the year (3 to 6), and whether it is a correction (7).
 """
+PLACE_BYTES: Final = _PLACE.itemsize
 
 _ERASED: Final = bytes(KEY_BYTES)
 _MONTH_SHIFT: Final = 3
@@ -51,6 +52,30 @@ CREATE TABLE batch (
     keys BLOB NOT NULL, refs BLOB NOT NULL, tags BLOB NOT NULL, places BLOB NOT NULL
 ) STRICT
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is kept of where the events of a batch are filed, column by column."""
+
+    retain_months: NDArray[np.int64]
+    """As in the headers: `year * 12 + month - 1`."""
+    months: NDArray[np.int64]
+    """Of `occurred_on`, counted alike."""
+    categories: NDArray[np.int64]
+    corrections: NDArray[np.bool_]
+    """Whether an event corrects or retracts another."""
+
+    @property
+    def years(self) -> NDArray[np.int64]:
+        """Of `occurred_on`: the tags'."""
+        return self.months // MONTHS_PER_YEAR
+
+    def __len__(self) -> int:
+        return len(self.months)
+
+    def __repr__(self) -> str:
+        return f"Places({len(self)} events, not shown)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +111,18 @@ class VaultRow:
 
     def event(self, position: int) -> VaultEvent:
         """Return what is kept of the event at `position`."""
-        place = self.places[position * PLACE_BYTES : (position + 1) * PLACE_BYTES]
+        place = decode_places(self.places[position * PLACE_BYTES : (position + 1) * PLACE_BYTES])
         key = self.keys[position * KEY_BYTES : (position + 1) * KEY_BYTES]
-        month_of_year = place[4] >> _MONTH_SHIFT & _MONTH_MASK
         return VaultEvent(
             batch_hash=self.batch_hash,
             log_index=self.log_index,
             position=position,
             ref=self.refs[position * SHORT_MAC_BYTES : (position + 1) * SHORT_MAC_BYTES],
             tag=self.tags[position * TAG_BYTES : (position + 1) * TAG_BYTES],
-            retain_month=int.from_bytes(place[0:2], "big"),
-            month=int.from_bytes(place[2:4], "big") * MONTHS_PER_YEAR + month_of_year - 1,
-            category=place[4] & _CATEGORY_MASK,
-            correction=bool(place[4] & _CORRECTION),
+            retain_month=int(place.retain_months[0]),
+            month=int(place.months[0]),
+            category=int(place.categories[0]),
+            correction=bool(place.corrections[0]),
             erased=key == _ERASED,
         )
 
@@ -391,14 +415,26 @@ def encode_places(
     that correct or retract another, else 0.
     """
     occurred = np.asarray(months, dtype=np.int64)
-    places = np.empty((len(occurred), PLACE_BYTES), dtype=np.uint8)
-    places[:, 0:2] = np.asarray(retain_months, dtype=">u2").view(np.uint8).reshape(-1, 2)
-    years = (occurred // MONTHS_PER_YEAR).astype(">u2")
-    places[:, 2:4] = years.view(np.uint8).reshape(-1, 2)
+    places = np.empty(len(occurred), dtype=_PLACE)
+    places["retain_month"] = retain_months
+    places["year"] = occurred // MONTHS_PER_YEAR
     month_of_year = occurred % MONTHS_PER_YEAR + 1
     nature = np.asarray(categories, dtype=np.int64) | month_of_year << _MONTH_SHIFT
-    places[:, 4] = nature | np.asarray(corrections, dtype=np.int64) * _CORRECTION
+    places["nature"] = nature | np.asarray(corrections, dtype=np.int64) * _CORRECTION
     return places.tobytes()
+
+
+def decode_places(places: bytes) -> Places:
+    """Return what `encode_places` wrote."""
+    rows = np.frombuffer(places, dtype=_PLACE)
+    nature = rows["nature"].astype(np.int64)
+    month_of_year = nature >> _MONTH_SHIFT & _MONTH_MASK
+    return Places(
+        retain_months=rows["retain_month"].astype(np.int64),
+        months=rows["year"].astype(np.int64) * MONTHS_PER_YEAR + month_of_year - 1,
+        categories=nature & _CATEGORY_MASK,
+        corrections=(nature & _CORRECTION).astype(np.bool_),
+    )
 
 
 _SEALED: Final = ("keys", "refs", "tags", "places")

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tradeline_client.flows.batch import attachment_of, batch_at
 from tradeline_client.flows.checkpoint import registry
 from tradeline_client.requests import Flow
+from tradeline_client.vault import decode_places
 from tradeline_ledger.body import KEY_BYTES, open_body
 from tradeline_ledger.calendar import month
 from tradeline_ledger.deposit import ATTACHMENT
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from tradeline_client.vault import VaultRow
     from tradeline_ledger.identifier import SubjectId
     from tradeline_ledger.resolution import Chain, EffectiveEvent
-
-_PLACE: Final = np.dtype([("retain_month", ">u2"), ("year", ">u2"), ("category", "u1")])
-"""As `vault.encode_places` writes it."""
 
 
 class Absence(enum.Enum):
@@ -110,7 +108,7 @@ def _read_batch(
     batch = yield from batch_at(session, index, row.batch_hash)
     now = month(session.clock_ms(), session.ledger.params.utc_offset_min)
     erased = set(row.erased())
-    until = _places(row)["retain_month"]
+    until = decode_places(row.places).retain_months
     due = [each for each in positions if each not in erased and until[each] >= now]
     bodies: Sequence[bytes | None] = [None] * row.count
     if len(erased) < row.count:
@@ -141,17 +139,13 @@ def _positions(
     """Return the positions of the events of a batch that are about `subjects`, ascending."""
     if subjects is None:
         return range(row.count)
-    filer = session.keystore.filer()
+    filer, places = session.keystore.filer(), decode_places(row.places)
     wanted = {
-        filer.tag(subject, int(place["year"]), int(place["category"]))
-        for place in np.unique(_places(row)[["year", "category"]])
+        filer.tag(subject, int(year), int(category))
+        for year, category in np.unique(np.stack([places.years, places.categories]), axis=1).T
         for subject in subjects
     }
     return [position for position in range(row.count) if _tag(row, position) in wanted]
-
-
-def _places(row: VaultRow) -> np.ndarray[tuple[int], np.dtype[np.void]]:
-    return np.frombuffer(row.places, dtype=_PLACE)
 
 
 def _tag(row: VaultRow, position: int) -> bytes:
