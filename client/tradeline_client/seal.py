@@ -65,6 +65,32 @@ class PlainEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class PlainColumns:
+    """Events ready to be sealed, column by column; each column has one item an event."""
+
+    encoded: Sequence[bytes]
+    """As `encode_event` writes them."""
+    tags: Sequence[bytes]
+    """This member's tags of subject, year and category, 16 bytes each."""
+    refs: bytes
+    """The contributor's keyed references, 16 bytes each, as in the events."""
+    retain_months: Sequence[int]
+    """As in the headers."""
+    months: Sequence[int]
+    """Of `occurred_on`, counted alike; their years are those of the tags."""
+    categories: Sequence[int]
+    """Of the tags."""
+    corrections: Sequence[int]
+    """1 for events that correct or retract another, else 0."""
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __repr__(self) -> str:
+        return f"PlainColumns({len(self)} events, not shown)"
+
+
+@dataclass(frozen=True, slots=True)
 class SealedBatch:
     """A batch as it is handed over, and the vault's row of it."""
 
@@ -144,16 +170,33 @@ class EventSealer:
         Raises:
             MalformedError: none, too many or too long events, or too large an attachment.
         """
-        if not 0 < len(events) <= EVENTS_MAX:
-            raise MalformedError(f"a batch has 1 to {EVENTS_MAX} events, got {len(events)}")
+        tag = self._filer.tag
+        columns = PlainColumns(
+            encoded=[each.encoded for each in events],
+            tags=[tag(each.subject, each.year, each.category) for each in events],
+            refs=b"".join([each.ref for each in events]),
+            retain_months=[each.retain_month for each in events],
+            months=[each.month for each in events],
+            categories=[each.category for each in events],
+            corrections=[each.correction for each in events],
+        )
+        return self.seal_columns(columns, registry)
+
+    def seal_columns(self, columns: PlainColumns, registry: Registry) -> SealedBatch:
+        """
+        Return the batch of the events in `columns`, sealed as `seal` does.
+
+        Raises:
+            MalformedError: as `seal`.
+        """
+        count = len(columns)
+        if not 0 < count <= EVENTS_MAX:
+            raise MalformedError(f"a batch has 1 to {EVENTS_MAX} events, got {count}")
         ledger_id, member = self._ledger.ledger_id, self._keystore.member
         epoch = registry.epoch
-        tag = self._filer.tag
-        tags = [tag(each.subject, each.year, each.category) for each in events]
-        keys = os.urandom(KEY_BYTES * len(events))
-        encoded = [each.encoded for each in events]
-        bodies, body_hashes = seal_bodies(keys, encoded, ledger_id, member, tags)
-        months = [each.retain_month for each in events]
+        tags, months = columns.tags, columns.retain_months
+        keys = os.urandom(KEY_BYTES * count)
+        bodies, body_hashes = seal_bodies(keys, columns.encoded, ledger_id, member, tags)
         open_batch = make_batch(epoch.epoch, tags, months, body_hashes, ())
         committee = committee_keys(registry)
         random = os.urandom(len(keys) * (epoch.threshold - 1))
@@ -177,17 +220,12 @@ class EventSealer:
         row = VaultRow(
             batch_hash=batch_hash,
             epoch=epoch.epoch,
-            count=len(events),
+            count=count,
             created_ms=self._clock_ms(),
             keys=keys,
-            refs=b"".join([each.ref for each in events]),
+            refs=columns.refs,
             tags=b"".join(tags),
-            places=encode_places(
-                months,
-                [each.month for each in events],
-                [each.category for each in events],
-                [each.correction for each in events],
-            ),
+            places=encode_places(months, columns.months, columns.categories, columns.corrections),
         )
         return SealedBatch(batch, batch_hash, attachment, row)
 

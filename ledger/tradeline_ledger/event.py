@@ -33,7 +33,7 @@ from tradeline_ledger.schemas import SCHEMAS
 from tradeline_ledger.tag import Category
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 EVENT_BYTES_MAX: Final = 16 * 1024 - 4
 """The largest bucket of padding less its length field."""
@@ -130,6 +130,14 @@ class References:
     def account(self, text: str) -> bytes:
         """Return the 16 bytes that stand for one account."""
         return self._key.sign(_ACCOUNT + text.encode())[:SHORT_MAC_BYTES]
+
+    def refs(self, texts: Sequence[str]) -> list[bytes]:
+        """Return `ref` of each text; much faster for many."""
+        return self._key.sign_short([_REF + text.encode() for text in texts])
+
+    def accounts(self, texts: Sequence[str]) -> list[bytes]:
+        """Return `account` of each text; much faster for many."""
+        return self._key.sign_short([_ACCOUNT + text.encode() for text in texts])
 
 
 def bind(report: Report, references: References, binder: Binder) -> Event:

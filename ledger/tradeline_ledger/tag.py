@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.hashing import digest, label
-from tradeline_ledger.mac import SHORT_MAC_BYTES, MacKey, mac
+from tradeline_ledger.mac import SHORT_MAC_BYTES, MacKey, mac, macs_short
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tradeline_ledger.identifier import SubjectId
 
 LINKER_KEY_BYTES: Final = 32
@@ -181,6 +183,10 @@ class Filer:
     def check(self, subject: SubjectId, year: int, ref: bytes) -> bytes:
         """Return the check value, 16 bytes, of this member's event `ref` about a subject."""
         return check_value(self.year_key(subject, year), self.member, ref)
+
+    def checks(self, year_keys: Sequence[bytes], refs: Sequence[bytes]) -> list[bytes]:
+        """Return the check value of each of this member's events `refs`, by its year key."""
+        return macs_short(year_keys, _CHECK + _U32(self.member), refs)
 
 
 def _link_message(subject: SubjectId) -> bytes:
