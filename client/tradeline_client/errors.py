@@ -3,6 +3,8 @@ Exceptions raised by `tradeline_client`.
 
 * ClientError
   * FileError               a file that was named is missing or is not what it should be
+  * SourceError             a file to import that can't be read at all
+  * MappingError            a mapping that can't be used; says key and what was expected
   * FolderError             a client folder, profile or keystore that can't be used
   * StoreError              journal or vault can't be read or written
   * JournalConflictError    the ledger holds statements of this key that this folder did not sign
@@ -57,6 +59,18 @@ class FileError(ClientError):
     """A file that was named is missing, or is not what it should be."""
 
     code = "file-unusable"
+
+
+class SourceError(ClientError):
+    """A file that is to be imported can't be read, unpacked or taken apart."""
+
+    code = "source-unusable"
+
+
+class MappingError(ClientError):
+    """A mapping can't be used: it is wrong in itself, or does not fit the file."""
+
+    code = "mapping-unusable"
 
 
 class FolderError(ClientError):

@@ -203,7 +203,7 @@ def _check_resident_id(normal: str, current_year: int) -> str:
         ric.get_birth_date(normal)
     except ValidationError:
         raise IdentifierError("RESIDENT_ID has a birth date that is no day") from None
-    if not _county_known(normal[:_COUNTY_CHARS], birth_year, current_year):
+    if not county_known(normal[:_COUNTY_CHARS], birth_year, current_year):
         raise IdentifierError(
             "RESIDENT_ID begins with a county code that was never in use since that birth year"
         )
@@ -219,7 +219,7 @@ def _with_century(old: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _county_known(county: str, birth_year: int, current_year: int) -> bool:
+def county_known(county: str, birth_year: int, current_year: int) -> bool:
     """Say whether a county code was in use in any year from birth to now."""
     for year in range(birth_year, current_year + 1):
         try:

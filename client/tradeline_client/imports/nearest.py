@@ -1,0 +1,16 @@
+"""The name that somebody probably meant."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return `, did you mean 'x'?` for the known name that is most like `name`, or nothing."""
+    by_folded = {each.casefold().strip(): each for each in known}
+    found = get_close_matches(name.casefold().strip(), by_folded, n=1, cutoff=0.6)
+    return f", did you mean {by_folded[found[0]]!r}?" if found else ""
