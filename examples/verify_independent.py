@@ -695,7 +695,7 @@ TYPES = {
          + MAYBE_AMOUNT),
     17: ("guarantee.given", 1, CONTRACT,
          ("kind 1..5, currency cur, amount_minor some, until day?, debtor_name str100?,"
-          "debtor_type 1..3?, debtor_number str64?")),
+          "debtor_type 1..4?, debtor_number str64?")),
     18: ("guarantee.released", 1, CONTRACT, "reason 1..4"),
     19: ("guarantee.called", 1, CONTRACT, "currency cur, amount_minor some, paid_minor amount?"),
     20: ("public.dishonest_debtor", 2, BY_LAW,

@@ -17,6 +17,7 @@ from tradeline_ledger.errors import EventError, MalformedError
 from tradeline_ledger.event import References, Report, bind, encode_event, report_from_json
 from tradeline_ledger.field import shown
 from tradeline_ledger.identifier import SubjectId, subject_from_json
+from tradeline_ledger.subject_rule import check_subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ FAULTS_MAX: Final = 1_000
 """Most lines that are reported one by one."""
 
 _SUBJECT: Final = "subject"
-_BOM: Final = b"\xef\xbb\xbf"
+BOM: Final = b"\xef\xbb\xbf"
 # Whether a line makes an event does not depend on whose keys it is bound with.
 _ANY_REFERENCES: Final = References(bytes(32))
 _ANY_CHECK: Final = bytes(16)
@@ -83,7 +84,7 @@ def read_events(lines: Iterable[bytes], today: str) -> EventFile:
     wrong = 0
     known: dict[SubjectId, SubjectId] = {}
     for number, line in enumerate(lines, 1):
-        text = line.removeprefix(_BOM) if number == 1 else line
+        text = line.removeprefix(BOM) if number == 1 else line
         if not text.strip():
             continue
         if len(events) + wrong >= EVENTS_MAX:
@@ -107,7 +108,8 @@ def read_event(line: bytes, today: str) -> tuple[SubjectId, Report]:
     Return the event of one line and whom it is about.
 
     Raises:
-        MalformedError: it is no JSON object, or a key, field or identifier is wrong.
+        MalformedError: it is no JSON object, a key, field or identifier is wrong, or the type is
+            not about such subjects.
     """
     if len(line) > LINE_BYTES_MAX:
         raise MalformedError(f"line has {len(line)} bytes, at most {LINE_BYTES_MAX} are read")
@@ -127,6 +129,7 @@ def read_event(line: bytes, today: str) -> tuple[SubjectId, Report]:
         raise MalformedError('subject: got nothing, expected {"type": ..., "id": "..."}')
     subject = subject_from_json(value.pop(_SUBJECT), int(today[:4]))
     report = report_from_json(value, today=today)
+    check_subject(report.schema, report.fields, subject, int(today[:4]))
     encode_event(bind(report, _ANY_REFERENCES, lambda _year, _ref: _ANY_CHECK))
     return subject, report
 

@@ -82,7 +82,7 @@ LISTING = {
 """Append only."""
 DESCRIBED = {
     14: "147953c255444bade0340e4c56b09260cc9dde067672eedcd1761432b02378b3",
-    46: "5ef0f73a9910b877a42878500d017d3a9a9b2f4e1271c7a429b6bd4c5b0f5108",
+    46: "850ccae62e4056a479a039082db0fa2c8b9558b4163228ae1f59589d2715198e",
 }
 """
 H("schemas", descriptions of the first so many): changes with any field, bound, name or rule.

@@ -24,6 +24,7 @@ from tradeline_client.cli import (
     mirror,
     own,
     redeposit,
+    schema,
     show,
     submit,
     tag_key,
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, own, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
-    *(key, governance),
+    *(schema, key, governance),
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)

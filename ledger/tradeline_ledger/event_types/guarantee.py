@@ -23,7 +23,7 @@ from tradeline_ledger.tag import Category
 
 GUARANTEE: Final = Choice(("joint", "general", "collateral", "mortgage", "pledge"))
 RELEASE: Final = Choice(("paid", "expired", "replaced", "other"))
-DEBTOR_TYPE: Final = Choice(("resident_id", "uscc", "lei"))
+DEBTOR_TYPE: Final = Choice(("resident_id", "uscc", "lei", "us_ssn"))
 
 
 def _guarantee(
