@@ -107,13 +107,6 @@ class PublishSection:
     slot_ms: int = _setting(
         200, "block time between checkpoints; alike on all nodes", low=10, high=60_000, unit="ms"
     )
-    gather_ms: int = _setting(
-        1_000,
-        "between asking the others for their lines, unless a reader asks for the newest checkpoint",
-        low=10,
-        high=60_000,
-        unit="ms",
-    )
     peer_timeout_ms: int = _setting(
         3_000, "for one answer of another node", low=10, high=60_000, unit="ms"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger.checkpoint import decode_checkpoint
 from tradeline_ledger.cosignature import cosigner_name, verify_cosignatures
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tradeline_node.publish import Target
+
+
+EARLY_MAX: Final = 64
+"""Notes of one member at sizes that this node has yet to sign; the largest sizes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,19 @@ def read_lines(note: bytes, record: MemberRecord, origin: str) -> MemberLines:
         _line(decoded, cosigner),
         note,
     )
+
+
+def size_of(note: bytes, member: int) -> int:
+    """
+    Return the size in a note of `member`, of which nothing is verified.
+
+    Raises:
+        PeerError: it is no note of a checkpoint.
+    """
+    try:
+        return decode_checkpoint(decode_note(note).text).size
+    except LedgerError as error:
+        raise PeerError(f"member {member} sends what is no checkpoint: {error}") from error
 
 
 @dataclass(slots=True)
@@ -129,6 +146,57 @@ class Gathered:
         room = max(1, lines_max - len(cosignatures))
         text = self.lines[members[0]].text
         return encode_note(Note(text, (*signatures[:room], *cosignatures)))
+
+
+class Gathering:
+    """What is gathered at each size, and lines at sizes that this node has yet to sign."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.by_size: dict[int, Gathered] = {}
+        self._early: dict[int, dict[int, bytes]] = {}
+
+    def after(self, member: int, signed_size: int) -> int:
+        """Return the size after which lines of a member are wanted by who signed `signed_size`."""
+        return min(self._lacking(member), default=signed_size + 1) - 1
+
+    def overdue(self, member: int) -> bool:
+        """Say whether a change of the registry waits for lines of a member, which went by."""
+        return any(self.by_size[size].target.forced for size in self._lacking(member))
+
+    def hold(self, member: int, size: int, note: bytes) -> None:
+        """Keep a note of a member until this node has signed at its size."""
+        early = self._early.setdefault(member, {})
+        early[size] = note
+        if len(early) > EARLY_MAX:
+            del early[min(early)]
+
+    def held(self, size: int) -> list[tuple[int, bytes]]:
+        """Take and return the notes that were held for a size; those of smaller ones go."""
+        found = []
+        for member, early in self._early.items():
+            if size in early:
+                found.append((member, early[size]))
+            for each in [each for each in early if each <= size]:
+                del early[each]
+        return found
+
+    def drop_before(self, size: int) -> None:
+        """Forget sizes below a checkpoint that is complete, but for changes of the registry."""
+        for each in [each for each in self.by_size if each < size]:
+            old = self.by_size[each]
+            if old.complete or not old.target.forced:
+                del self.by_size[each]
+
+    def _lacking(self, member: int) -> list[int]:
+        """Return the sizes at which lines of a member would help."""
+        return [
+            size
+            for size, gathered in self.by_size.items()
+            if member in gathered.validators
+            and member not in gathered.lines
+            and not (gathered.target.forced and gathered.complete)
+        ]
 
 
 def _count(lines: dict[int, MemberLines], members: Sequence[int]) -> int:

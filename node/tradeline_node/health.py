@@ -114,7 +114,7 @@ def _publisher(node: Node) -> Component:
 
 
 def _peers(node: Node) -> Component:
-    failures = node.publisher.peer_failures
+    failures = node.publisher.peer_lines.failures
     if failures:
         text = "; ".join(failures[member] for member in sorted(failures))
         return Component("peers", ok=node.publisher.behind_s() <= BEHIND_S_MAX, detail=text)

@@ -179,7 +179,7 @@ class Outbox:
         Raises:
             StoreError: the outbox or the store can't be read.
         """
-        queued = self._rows.entry(hash_) is not None
+        queued = self._rows.holds(hash_)
         index = self._store.placed_at(hash_)
         if index is not None:
             leaf = decode_leaf(self._store.leaf(index))

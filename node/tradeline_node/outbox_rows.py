@@ -119,6 +119,10 @@ class OutboxRows:
         assert row is not None, "an aggregate has one row"
         return int(row[0]), int(row[1])
 
+    def holds(self, hash_: bytes) -> bool:
+        """Return whether the statement of that hash is queued; its entry is not read."""
+        return self._blob("SELECT hash FROM queued WHERE hash = ?", hash_) is not None
+
     def entry(self, hash_: bytes) -> bytes | None:
         """Return the queued entry with the statement of that hash, None if there is none."""
         return self._blob("SELECT entry FROM queued WHERE hash = ?", hash_)

@@ -7,9 +7,10 @@ are not followed.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,10 +72,8 @@ class PeerClient:
         Raises:
             PeerError: it has no endpoint, can't be reached, or answers too slowly or too much.
         """
-        if not peer.endpoint:
-            raise PeerError(f"member {peer.id} has no endpoint in the registry")
         return await self.request_at(
-            peer.endpoint,
+            _endpoint(peer),
             peer.id,
             target,
             pin=peer.tls_pin,
@@ -104,6 +103,45 @@ class PeerClient:
         Raises:
             PeerError: it can't be reached, or answers too slowly or too much.
         """
+        opened = self._open(
+            endpoint, recipient, target, pin=pin, method=method, body=body, wait_s=wait_s
+        )
+        async with opened as response:
+            answer = bytearray()
+            async for chunk in response.aiter_raw():
+                answer += chunk
+                if len(answer) > bytes_max:
+                    raise PeerError(f"member {recipient} answers with over {bytes_max} bytes")
+            return PeerAnswer(response.status_code, bytes(answer))
+
+    @contextlib.asynccontextmanager
+    async def stream(self, peer: MemberRecord, target: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """
+        Give what `peer` sends to `target`, chunk by chunk, for as long as it sends; between two
+        chunks there may pass as much time as it has for an answer.
+
+        Raises:
+            PeerError: it has no endpoint, can't be reached, refuses, or falls silent.
+        """
+        opened = self._open(_endpoint(peer), peer.id, target, pin=peer.tls_pin)
+        async with opened as response:
+            if not response.is_success:
+                raise PeerError(f"member {peer.id} answers {response.status_code} to {target}")
+            yield response.aiter_raw()
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self,
+        endpoint: str,
+        recipient: int,
+        target: str,
+        *,
+        pin: bytes | None,
+        method: str = "GET",
+        body: bytes = b"",
+        wait_s: float = 0.0,
+    ) -> AsyncIterator[httpx2.Response]:
+        """Send a signed request, and give its answer before its body is read."""
         try:
             check_endpoint(endpoint, pin)
         except MalformedError as error:
@@ -126,12 +164,7 @@ class PeerClient:
             async with self._client(pin).stream(
                 method, url, headers=headers, content=body or None, timeout=timeout
             ) as response:
-                answer = bytearray()
-                async for chunk in response.aiter_raw():
-                    answer += chunk
-                    if len(answer) > bytes_max:
-                        raise PeerError(f"member {recipient} answers with over {bytes_max} bytes")
-                return PeerAnswer(response.status_code, bytes(answer))
+                yield response
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise PeerError(
                 f"member {recipient} at {endpoint} does not answer: {said(error)}"
@@ -154,6 +187,12 @@ class PeerClient:
                 ),
             )
         return self._clients[pin]
+
+
+def _endpoint(peer: MemberRecord) -> str:
+    if not peer.endpoint:
+        raise PeerError(f"member {peer.id} has no endpoint in the registry")
+    return peer.endpoint
 
 
 def said(error: Exception) -> str:

@@ -5,9 +5,9 @@ All validators must sign at the same sizes to make a quorum, and not at every bl
 a candidate if it is the first one of its slot of block time, which all nodes see alike, or if it
 changes the registry; and when no block comes for the length of a slot, the head is one. A node
 signs only (size, root) that it computed itself, once, and stores its lines before it serves them.
-It asks every other validator for its lines at those sizes, now and then, and at once when a reader
-asks for the newest checkpoint; a signature under another root is kept, and becomes an evidence
-file (`evidence_keeper`; docs/formats.md, sections 9 and 10).
+Every other validator gets them as they are signed, and sends its own (`peer_lines`); a signature
+under another root is kept, and becomes an evidence file (`evidence_keeper`; docs/formats.md,
+sections 9 and 10).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
@@ -29,7 +29,8 @@ from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_ledger.trust import change_heights
 from tradeline_node.errors import NodeError, PeerError, PublishError, StoreError
-from tradeline_node.gather import Gathered, MemberLines, read_lines
+from tradeline_node.gather import Gathered, Gathering, MemberLines, read_lines, size_of
+from tradeline_node.peer_lines import HEARTBEAT_S, PeerLines
 from tradeline_node.published import OwnLines, PeerEvidence, PublishedStore
 from tradeline_node.pulse import Pulse
 from tradeline_node.registry_step import make_step
@@ -47,11 +48,6 @@ CANDIDATES_MAX: Final = 8
 """Unsigned candidates that are kept; a node that is further behind signs the newest only."""
 LINES_CACHED_MAX: Final = 64
 STEPS_RESUMED_MAX: Final = 1 << 20
-NOTE_BYTES_MAX: Final = 4096
-"""Of a peer's answer: one text, two lines."""
-WAIT_MS: Final = 2000
-"""How long a peer is asked to wait until it has signed a size."""
-RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 NOTE_LINES_MAX: Final = 100
 """Go's reader of notes stops there."""
 
@@ -98,7 +94,7 @@ class Publisher:
     ) -> None:
         """Start from what the node has signed already; nothing is signed before `run`."""
         self._store, self._published, self._keys = store, published, keystore
-        self._peers, self._settings, self._metrics, self._log = peers, settings, metrics, log
+        self._settings, self._metrics, self._log = settings, metrics, log
         self._clock_s = clock_s
         self._origin = origin_of(store.ledger.ledger_id)
         head = store.head
@@ -108,7 +104,7 @@ class Publisher:
         self._candidates: deque[Target] = deque(maxlen=CANDIDATES_MAX)
         self._forced: list[Target] = []
         self._lock = threading.Lock()
-        self._wake, self._asked = Pulse(), Pulse()
+        self._wake = Pulse()
         self.signed = Pulse()
         """Fires when this node has signed something."""
         self.advanced = Pulse()
@@ -118,13 +114,21 @@ class Publisher:
         newest = published.newest()
         self._signed_size = newest.size if newest else 0
         self._signed_time_s = newest.time_s if newest else 0
-        self._gathered: dict[int, Gathered] = {}
+        self._gathering = Gathering()
+        self._ended = False
         self._behind_since: float | None = None
         self.newest: Published | None = None
         self.failure = self.disk_failure = ""
         """Why nothing is signed any more; the same if it is the disk. Empty while all is well."""
-        self.peer_failures: dict[int, str] = {}
-        """Why a peer's lines are missing, by member id; without those that answer."""
+        self.peer_lines = PeerLines(
+            peers,
+            record=store.registry.member,
+            after=lambda member: self._gathering.after(member, self._signed_size),
+            overdue=self._gathering.overdue,
+            receive=self._receive,
+            metrics=metrics,
+            log=log,
+        )
 
     def committed(self, committed: Committed) -> None:
         """Take note of what the store has committed, if the log grew."""
@@ -156,32 +160,51 @@ class Publisher:
                 seen = self.signed.count
                 fresh = set(self._store.registry.epoch.validators) - followed
                 for member in sorted(fresh):
-                    tasks.create_task(self._follow(member))
+                    tasks.create_task(self.peer_lines.follow(member))
                 followed |= fresh
                 await self.signed.wait(since=seen)
 
-    async def lines(self, size: int, wait_ms: int = 0) -> OwnLines | None:
-        """Return what this node signed at `size`, None if nothing; waits while it may come."""
-        deadline = time.monotonic() + wait_ms / 1000
-        while size > self._signed_size and not self.failure:
-            left = deadline - time.monotonic()
-            if left <= 0 or not await self.signed.wait(left):
-                return None
-        if size in self._own:
-            return self._own[size]
-        return await asyncio.to_thread(self._published.own, size)
+    async def lines(self, size: int) -> OwnLines | None:
+        """Return what this node signed at `size`, None if nothing."""
+        return self._own.get(size) or await asyncio.to_thread(self._published.own, size)
+
+    async def stream(self, after: int) -> AsyncIterator[bytes]:
+        """
+        Yield what this node signed past the size `after`, then what it signs, each as a note.
+
+        Of the past, these are changes of the registry and the newest `LINES_CACHED_MAX`. An empty
+        note comes first, and whenever there was nothing for `HEARTBEAT_S`.
+        """
+        yield b""
+        kept = await asyncio.to_thread(self._published.kept_after, after)
+        past = {each.size: each for each in kept} | self._own
+        sent = after
+        for size in sorted(each for each in past if each > after):
+            yield past[size].note
+            sent = size
+        while not (self.failure or self._ended):
+            seen = self.signed.count
+            for size in sorted(each for each in self._own if each > sent):
+                yield self._own[size].note
+                sent = size
+            if not await self.signed.wait(HEARTBEAT_S, since=seen):
+                yield b""
+
+    def end_streams(self) -> None:
+        """Let streams come to their end."""
+        self._ended = True
+        self.signed.fire()
 
     async def freshest(self, wait_s: float) -> Published | None:
-        """Return `newest`, after gathering for what is signed here and not yet by a quorum."""
-        covered = self.newest.size if self.newest else 0
-        if self._signed_size > covered:
-            self._asked.fire()
-            await self.advanced.wait(wait_s)
+        """Return `newest`, once it is of what is signed here or `wait_s` is over."""
+        seen = self.advanced.count
+        if self._signed_size > (self.newest.size if self.newest else 0):
+            await self.advanced.wait(wait_s, since=seen)
         return self.newest
 
     def add_outside(self, size: int, lines: Sequence[Signature]) -> None:
         """Publish the checkpoint of `size`, if it is the newest, with verified lines of others."""
-        gathered = self._gathered.get(size)
+        gathered = self._gathering.by_size.get(size)
         if gathered is not None and gathered.complete:
             gathered.outside |= {each.name: each for each in lines}
             self._publish(gathered)
@@ -251,7 +274,7 @@ class Publisher:
             and (old.note_key, old.cosigner_key) != (new.note_key, new.cosigner_key)
         )
         gathered = Gathered(target, root, before, after, renewed)
-        return self._gathered.setdefault(target.size, gathered)
+        return self._gathering.by_size.setdefault(target.size, gathered)
 
     async def _sign_always(self) -> None:
         while True:
@@ -327,68 +350,39 @@ class Publisher:
         self._signed_size = max(self._signed_size, lines.size)
         self._gather(target, lines.root)
         self._take(target, read_lines(lines.note, self._member(target), self._origin))
+        self._add_early(target)
 
-    async def _follow(self, member: int) -> None:
-        """Ask one validator for its lines, always for the newest size signed here."""
-        failures, asked, rested = 0, self._asked.count, 0.0
-        while True:
-            target = self._wanted(member)
-            if target is None:
-                await self.signed.wait()
-                continue
-            left = rested - time.monotonic()
-            if left > 0 and not target.forced:
-                await self._asked.wait(left, since=asked)
-                target = self._wanted(member) or target
-            asked, rested = self._asked.count, time.monotonic() + self._settings.gather_ms / 1000
-            try:
-                await self._ask(member, target)
-                failures = 0
-                self._metrics.peer_up.labels(str(member)).set(1)
-                self.peer_failures.pop(member, None)
-            except PeerError as error:
-                self._metrics.peer_up.labels(str(member)).set(0)
-                if str(error) != self.peer_failures.get(member):
-                    self._log.warning("no lines of a peer", peer=member, reason=str(error))
-                self.peer_failures[member] = str(error)
-                await asyncio.sleep(RETRY_S[min(failures, len(RETRY_S) - 1)])
-                failures += 1
+    def _receive(self, member: int, note: bytes) -> None:
+        """Take what a peer signed, now or once this node has signed there as well."""
+        size = size_of(note, member)
+        gathered = self._gathering.by_size.get(size)
+        if gathered is not None:
+            self._add(member, gathered.target, note)
+        elif size > self._signed_size:
+            self._gathering.hold(member, size, note)
 
-    def _wanted(self, member: int) -> Target | None:
-        """Return the newest target without that member's lines, or one of the registry."""
-        newest = max(self._gathered, default=0)
-        for size in sorted(self._gathered):
-            gathered = self._gathered[size]
-            wanted = size == newest or (gathered.target.forced and not gathered.complete)
-            wanted = wanted and member in gathered.validators
-            if wanted and member not in gathered.lines:
-                return gathered.target
-        return None
-
-    async def _ask(self, member: int, target: Target) -> None:
-        record = self._member(target, member)
-        answer = await self._peers.request(
-            record,
-            f"/cosignature/{target.size}?wait_ms={WAIT_MS}",
-            bytes_max=NOTE_BYTES_MAX,
-            wait_s=WAIT_MS / 1000,
-        )
-        if answer.status != 200:  # noqa: PLR2004  HTTP
-            raise PeerError(
-                f"member {member} answers {answer.status} for size {target.size}: it has not "
-                "signed it"
-            )
+    def _add(self, member: int, target: Target, note: bytes) -> None:
+        """Take a note of a peer at a target, its lines verified."""
         try:
-            lines = read_lines(answer.body, record, self._origin)
+            lines = read_lines(note, self._member(target, member), self._origin)
         except PeerError:
             self._metrics.verify_failures.labels("cosignature").inc()
             raise
         self._metrics.peer_size.labels(str(member)).set(lines.size)
         self._take(target, lines)
 
+    def _add_early(self, target: Target) -> None:
+        """Take what peers signed at a target before this node did."""
+        for member, note in self._gathering.held(target.size):
+            if self._signer(target, member) is not None:
+                try:
+                    self._add(member, target, note)
+                except PeerError as error:
+                    self._log.warning("lines of a peer are refused", peer=member, reason=str(error))
+
     def _take(self, target: Target, lines: MemberLines) -> None:
         """Add verified lines to what is gathered; make the checkpoint once there is a quorum."""
-        gathered = self._gathered.get(target.size)
+        gathered = self._gathering.by_size.get(target.size)
         if gathered is None:  # a newer one has its quorum meanwhile
             return
         if lines.size != target.size:
@@ -422,10 +416,7 @@ class Publisher:
         first = self.newest is None or target.size > self.newest.size
         etag = f'"{target.size}-{hashlib.sha256(note).hexdigest()[:16]}"'
         self.newest = Published(target.size, target.height, note, etag)
-        for size in [each for each in self._gathered if each < target.size]:
-            old = self._gathered[size]
-            if old.complete or not old.target.forced:
-                del self._gathered[size]
+        self._gathering.drop_before(target.size)
         if first:
             self._behind_since = None if target.size >= self._head.size else time.monotonic()
             self._metrics.checkpoint_size.set(target.size)

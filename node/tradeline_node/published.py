@@ -113,6 +113,15 @@ class PublishedStore:
         """Return the largest checkpoint signed, None before the first."""
         return self._own("ORDER BY size DESC LIMIT 1", ())
 
+    def kept_after(self, size: int) -> list[OwnLines]:
+        """Return what was signed past `size` and is never removed, ascending."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT size, root, time_s, note FROM own WHERE kept AND size > ? ORDER BY size",
+                (size,),
+            ).fetchall()
+        return [OwnLines(size, root, time_s, note, kept=True) for size, root, time_s, note in rows]
+
     def keep(self, size: int) -> None:
         """Never remove what was signed at `size`."""
         with self._lock, self._db:

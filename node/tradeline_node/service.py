@@ -28,7 +28,7 @@ from tradeline_node.genesis_file import read_genesis
 from tradeline_node.health import Component, examine
 from tradeline_node.hold_watch import HoldWatch, make_hold_watch
 from tradeline_node.housekeeping import Housekeeping
-from tradeline_node.http.limits import SERVED_MIB, NonceMemory, RateLimit, Slots, Turns
+from tradeline_node.http.limits import SERVED_MIB, MemberSlots, NonceMemory, RateLimit, Slots, Turns
 from tradeline_node.keystore import FOLDER_MODE, Keystore, open_keystore
 from tradeline_node.late_fetch import LateFetch, make_late_fetch
 from tradeline_node.logs import Log, node_log
@@ -70,6 +70,8 @@ READS_AT_ONCE: Final = 4
 BULK_AT_ONCE: Final = 2
 """Chunks of the log, each of some 8 MiB."""
 WAITING_MAX: Final = 64
+LINE_STREAMS_EACH: Final = 4
+"""Streams of lines of one member: the one it follows, and those that broke and don't know yet."""
 HANDED_OVER_MAX: Final = 10_000
 """Entries on their way whose time to their place is measured."""
 
@@ -107,6 +109,7 @@ class Node:
             http.anonymous_per_second, 2 * http.anonymous_per_second, time.monotonic
         )
         self.streams, self.waits = Slots(http.streams_max), Slots(http.waits_max)
+        self.line_streams = MemberSlots(LINE_STREAMS_EACH)
         self.turns = Turns(READS_AT_ONCE, WAITING_MAX)
         self.bulk_turns = Turns(BULK_AT_ONCE, WAITING_MAX)
         self.served = RateLimit(*SERVED_MIB, time.monotonic)
@@ -301,6 +304,7 @@ class Node:
         """Let requests that wait, and streams, come to their end; ask the others nothing more."""
         self.stopping = True
         self.blocks.fire()
+        self.publisher.end_streams()
         for task in self._tasks:
             task.cancel()
 

@@ -136,7 +136,6 @@ class Cluster:
             "http.port": institution.port,
             "engine.block_ms": 5,
             "publish.slot_ms": 20,
-            "publish.gather_ms": 20,
             **self.settings,
         }
         (folder / "node.toml").write_text(encode_config(values), encoding="utf-8")

@@ -46,6 +46,7 @@ RULES = {
     "GET /v1/evidence": "member",
     "GET /v1/evidence/{name}": "member",
     "GET /v1/stream": "log reader",
+    "GET /cosignatures": "member",
     "GET /v1/statements/{statement}": "member",
     "POST /v1/entries": "member",
     "POST /v1/custody": "member with role CONTRIBUTOR",
@@ -69,8 +70,8 @@ RULES = {
 }
 """A new route is added here with its rule, and to `targets` below, or these tests fail."""
 
-STREAM = "GET /v1/stream"
-"""Has no end, so it is read in the tests of the log only."""
+STREAMS = {"GET /v1/stream", "GET /cosignatures"}
+"""They have no end, so they are read in the tests of the log and of publishing only."""
 NOTARY, REGULATOR = 5, 6
 
 
@@ -137,6 +138,7 @@ def targets(objects: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "GET /v1/evidence": ("/v1/evidence", b""),
         "GET /v1/evidence/{name}": (f"/v1/evidence/{objects['evidence']}", b""),
         "GET /v1/stream": ("/v1/stream", b""),
+        "GET /cosignatures": ("/cosignatures", b""),
         "GET /v1/statements/{statement}": ("/v1/statements/" + "00" * 32, b""),
         "POST /v1/entries": ("/v1/entries", objects["entry"]),
         "POST /v1/custody": ("/v1/custody", b"\x92\xc4\x00\xc4\x00"),
@@ -234,7 +236,7 @@ def test_unsigned_request_is_refused(cluster: Cluster, objects: dict[str, Any], 
     assert answer.headers["www-authenticate"].startswith("Signature")
 
 
-@pytest.mark.parametrize("route", [name for name in RULES if name not in (*OWN_ONLY, STREAM)])
+@pytest.mark.parametrize("route", [name for name in RULES if name not in {*OWN_ONLY, *STREAMS}])
 @pytest.mark.parametrize(("member", "feed"), CALLERS)
 def test_every_member_may(
     cluster: Cluster, objects: dict[str, Any], route: str, member: int, feed: int

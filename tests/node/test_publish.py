@@ -98,7 +98,7 @@ def test_signature_under_another_root_is_kept_as_evidence(cluster: Cluster) -> N
     publisher = cluster.node(1).publisher
     assert publisher.newest is not None
     size = publisher.newest.size
-    target = publisher._gathered[size].target
+    target = publisher._gathering.by_size[size].target
     record = cluster.institution(2).record
     forged = read_lines(lines_of(cluster, 2, size, seed("fork")), record, cluster.ledger.origin)
     for _ in range(2):
@@ -227,12 +227,18 @@ def test_node_whose_store_was_exchanged_signs_nothing(tmp_path: Path) -> None:
         assert TrustedLog.start(cluster.ledger).verify_checkpoint(note).cosigners == (2, 3, 4)
 
 
-def test_node_that_signs_no_more_lets_nobody_wait(cluster: Cluster) -> None:
+def test_node_that_signs_no_more_ends_its_streams(cluster: Cluster) -> None:
     publisher = cluster.node(4).publisher
+
+    async def stream() -> list[bytes]:
+        return [note async for note in publisher.stream(0)]
+
     publisher.failure = "stopped by a test"
     try:
-        started = time.monotonic()
-        assert cluster.request(4, "/cosignature/100000?wait_ms=5000", to=4).status_code == 404
-        assert time.monotonic() - started < 4
+        first, *notes = asyncio.run(stream())
     finally:
         publisher.failure = ""
+    assert first == b""
+    sizes = [decode_checkpoint(decode_note(note).text).size for note in notes]
+    assert sizes == sorted(set(sizes))
+    assert sizes

@@ -21,7 +21,6 @@ from tradeline_client.bench.trial import Trial
 from tradeline_client.bench.workload import SUBJECTS, reports, subjects, year_of
 from tradeline_client.demo.consortium import Engine
 from tradeline_client.flows.report import read_inquiry
-from tradeline_client.seal import BATCH_EVENTS
 from tradeline_ledger.measured import Measured, percentile
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.event import Report
     from tradeline_ledger.identifier import SubjectId
 
-FILINGS: Final = 20 * BATCH_EVENTS
+FILINGS: Final = 40_000
 """Made before the clock runs, and filed again and again, under fresh keys."""
 PACE: Final = 0.8
 """Of the rate that was taken at most, the rate at which latencies are measured."""
@@ -46,9 +45,10 @@ KILLED: Final = "court"
 _LOOPBACK: Final = Path("/sys/class/net/lo/statistics/tx_bytes")
 
 
-def measure_network(seconds: float, in_flight: int, rate: int = 0) -> Measured:
+def measure_network(seconds: float, in_flight: int, batch_events: int, rate: int = 0) -> Measured:
     """
-    Return what four validators do: all that they take for `seconds`, `in_flight` batches at a time.
+    Return what four validators do: all that they take for `seconds`, `in_flight` batches of
+    `batch_events` at a time.
 
     Then *paced*: batches filed at `rate` events/s (0: `PACE` of what was taken), a lap of which
     includes what a batch waits for its turn, so that no latency is left out because the batches
@@ -57,7 +57,7 @@ def measure_network(seconds: float, in_flight: int, rate: int = 0) -> Measured:
     """
     with Trial(Engine.COMETBFT) as trial:
         client = trial.clients["bank"]
-        load = _Load(trial, client)
+        load = _Load(trial, client, batch_events)
         load.run(2.0, in_flight, 0)  # warms up
         cpu, own, sent = trial.cpu_s(), time.process_time(), _loopback_bytes()
         whole = load.run(seconds, in_flight, 0)
@@ -69,6 +69,7 @@ def measure_network(seconds: float, in_flight: int, rate: int = 0) -> Measured:
         more: dict[str, Any] = {
             "p95_ms": round(percentile(whole.laps_ms, 95), 1),
             "in_flight": in_flight,
+            "batch_events": batch_events,
             "loopback_bytes_per_event": round(sent / whole.events),
             "cores": os.cpu_count(),
             "cpu_share": {what: round(each / whole.seconds, 2) for what, each in cpu_s.items()},
@@ -112,11 +113,11 @@ class _Run:
 class _Load:
     """Files batches of one client for some time."""
 
-    def __init__(self, trial: Trial, client: Client) -> None:
-        self._client = client
+    def __init__(self, trial: Trial, client: Client, batch_events: int) -> None:
+        self._client, self._batch_events = client, batch_events
         filings = reports(FILINGS, subjects(SUBJECTS), trial.today)
         self._batches = itertools.cycle(
-            filings[start : start + BATCH_EVENTS] for start in range(0, FILINGS, BATCH_EVENTS)
+            filings[start : start + batch_events] for start in range(0, FILINGS, batch_events)
         )
 
     def run(self, seconds: float, in_flight: int, rate: int) -> _Run:
@@ -134,7 +135,7 @@ class _Load:
         started = time.perf_counter()
         while (now := time.perf_counter()) < started + seconds:
             if rate:
-                at = started + len(due) * BATCH_EVENTS / rate
+                at = started + len(due) * self._batch_events / rate
                 if at > now:
                     time.sleep(at - now)
             else:
@@ -144,7 +145,8 @@ class _Load:
 
 
 def _sealed(client: Client, filings: Sequence[tuple[Report, SubjectId]]) -> SealedBatch:
-    (sealed,) = client.batches([client.plain(report, subject) for report, subject in filings])
+    plain = [client.plain(report, subject) for report, subject in filings]
+    (sealed,) = client.batches(plain, len(plain))
     return sealed
 
 

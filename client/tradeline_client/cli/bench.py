@@ -54,12 +54,15 @@ def network(
     in_flight: Annotated[
         int, typer.Option(min=1, max=64, help="Batches in custody, and as many on their way.")
     ] = 8,
+    batch_events: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Events of one batch.")
+    ] = 4_000,
     as_json: Json = False,
 ) -> None:
     """Four CometBFT validators started here: load, single submissions, reads, one of them dead."""
     from tradeline_client.bench.network import measure_network  # noqa: PLC0415 - quick start-up
 
-    _print(measure_network(seconds, in_flight, rate), as_json=as_json)
+    _print(measure_network(seconds, in_flight, batch_events, rate), as_json=as_json)
 
 
 @bench.command("audit")

@@ -161,3 +161,16 @@ class Slots:
     def __exit__(self, *_exception: object) -> None:
         """Give it back."""
         self.count -= 1
+
+
+class MemberSlots:
+    """Counts what each member has open, so that none can take what others need."""
+
+    def __init__(self, each_max: int) -> None:
+        """Allow each member `each_max` at a time."""
+        self._each_max = each_max
+        self._slots: dict[int, Slots] = {}
+
+    def __getitem__(self, member: int) -> Slots:
+        """Return the slots of one member."""
+        return self._slots.setdefault(member, Slots(self._each_max))

@@ -9,7 +9,6 @@ from fastapi import Path, Query
 from tradeline_ledger.merkle import SIZE_MAX
 
 WAIT_MS_MAX = 20_000
-LINES_WAIT_MS_MAX = 5_000
 PAGE_MAX = 100
 
 PathIndex = Annotated[int, Path(ge=0, le=SIZE_MAX, description="Log index, from 0.")]

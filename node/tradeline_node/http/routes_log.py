@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -35,7 +35,6 @@ from tradeline_node.http.models import (
     text,
 )
 from tradeline_node.http.parameters import (
-    LINES_WAIT_MS_MAX,
     PathFeed,
     PathHash,
     PathIndex,
@@ -88,14 +87,9 @@ async def read_witnessed_checkpoint(node: CurrentNode) -> Response:
 
 
 @router.get("/cosignature/{size}", responses=text("Signed note with two lines."))
-async def read_cosignature(
-    size: PathSize,
-    node: CurrentNode,
-    wait_ms: Annotated[int, Query(ge=0, le=LINES_WAIT_MS_MAX)] = 0,
-) -> Response:
-    """Return this node's own signature and cosignature of a size, waiting until it has signed."""
-    with node.waits:
-        lines = await node.publisher.lines(size, wait_ms)
+async def read_cosignature(size: PathSize, node: CurrentNode) -> Response:
+    """Return this node's own signature and cosignature of a size."""
+    lines = await node.publisher.lines(size)
     if lines is None:
         raise NOT_FOUND
     return Response(lines.note, media_type=TEXT)

@@ -1,4 +1,4 @@
-"""The stream of blocks: server-sent events, resumable by the size of the log."""
+"""Streams: blocks as server-sent events, resumable by the size of the log; lines for validators."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import base64
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.responses import StreamingResponse
 
 from tradeline_ledger.merkle import SIZE_MAX
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
-from tradeline_node.http.access import CurrentNode, log_reader
-from tradeline_node.http.models import BlockModel
+from tradeline_node.http.access import Caller, CurrentNode, log_reader, member
+from tradeline_node.http.models import BlockModel, binary
 from tradeline_node.http.problems import described_signed
+from tradeline_node.http.routes_log import OCTETS
+from tradeline_node.peer_lines import encode_item
 from tradeline_node.service import Node
 
 WAIT_S: Final = 15.0
@@ -53,6 +56,30 @@ async def stream_blocks(
         block = _block_from(node, size)
         size = block.size
         yield ServerSentEvent(id=str(size), event="block", data=block)
+
+
+async def _own_slot(
+    node: CurrentNode, caller: Annotated[Caller, Depends(member())]
+) -> AsyncIterator[None]:
+    """Hold one of the few streams of lines that each member has: no other one can take them."""
+    with node.line_streams[caller.member]:
+        yield
+
+
+@router.get(
+    "/cosignatures",
+    dependencies=[Depends(_own_slot)],
+    responses={
+        **binary("Notes with this node's two lines, each after its length u16; 0: alive."),
+        **described_signed(),
+    },
+)
+async def stream_lines(
+    node: CurrentNode, after: Annotated[int, Query(ge=0, le=SIZE_MAX)] = 0
+) -> StreamingResponse:
+    """Send what this node signed past a size, and then what it signs, for as long as it lasts."""
+    items = (encode_item(note) async for note in node.publisher.stream(after))
+    return StreamingResponse(items, media_type=OCTETS)
 
 
 def _block_from(node: Node, index: int) -> BlockModel:
