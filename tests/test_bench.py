@@ -72,6 +72,16 @@ def test_scope_prints_its_figures(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_import_prints_its_figures(tmp_path: Path) -> None:
+    figures = json.loads(run(tmp_path, "tradeline_client", "import", "--rows", "5000", "--json"))
+
+    assert figures.keys() >= REQUIRED | {"rows_per_cpu_s", "rss_mib_peak"}
+    assert figures["events"] == 5000
+    assert set(figures["cpu_us_per_event"]) == {"parse", "map", "encode"}
+    assert figures["rows_per_cpu_s"] > figures["rows_per_cpu_s_encoded"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_growth_goes_through_all_numbers_of_subjects(tmp_path: Path) -> None:
     figures = json.loads(run(tmp_path, "tradeline_node", "growth", "--events", "4000", "--json"))
 

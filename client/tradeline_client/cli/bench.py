@@ -113,6 +113,20 @@ def seal(
     _print(measure_seal(events), as_json=as_json)
 
 
+@bench.command("import")
+def import_(
+    *,
+    rows: Annotated[int, typer.Option(min=1_000, max=50_000_000, help="Rows of the file.")] = (
+        1_000_000
+    ),
+    as_json: Json = False,
+) -> None:
+    """A CSV file of statements parsed, checked, mapped to events and encoded; nothing is sealed."""
+    from tradeline_client.bench.imports import measure_import  # noqa: PLC0415 - quick start-up
+
+    _print(measure_import(rows), as_json=as_json)
+
+
 def _print(measured: Measured, *, as_json: bool) -> None:
     if as_json:
         print_json(measured.to_json())

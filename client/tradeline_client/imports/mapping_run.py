@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tradeline_client.imports.columns import EventColumns, MappedChunk
+from tradeline_client.imports.fault import Severity
 from tradeline_client.imports.mapping_column import map_value
 from tradeline_client.imports.mapping_value import DAY_FIELD, REVISION_FIELD
 from tradeline_client.imports.mapping_view import Chunk, View
@@ -98,15 +99,16 @@ def map_chunk(
     chunk = Chunk(source, mapping.settings.empty)
     subjects = _Subjects(chunk, year_of(today))
     mapped = [_Mapped(event, chunk, subjects, today) for event in mapping.events]
-    rejected = np.flatnonzero(chunk.rejected).tolist()
+    faults = chunk.faults()
+    kept = {each.row for each in faults if each.severity is not Severity.WARNING}
     return MappedChunk(
         first_row=source.first_row,
         row_count=len(source),
         lines=source.lines,
         events=tuple(each.columns(source.first_row) for each in mapped),
-        faults=chunk.faults(),
+        faults=faults,
         names=names,
-        originals={source.first_row + place: source.cells(place) for place in rejected},
+        originals={row: source.cells(row - source.first_row) for row in sorted(kept)},
     )
 
 
