@@ -1,0 +1,221 @@
+"""
+The checks of a chunk before it is sealed: near duplicates and implausible values.
+
+docs/cleansing.md says what is looked for, with which thresholds, and how often it is right. What
+is doubtful is moved aside, a row with all of its events, for a person to decide; nothing is
+changed. What passes is remembered, under keys and sealed, for the chunks and files to come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tradeline_client.imports.cleansing_digest import Digests
+from tradeline_client.imports.cleansing_history import AccountHistory
+from tradeline_client.imports.cleansing_keys import Keys, keys_of
+from tradeline_client.imports.cleansing_near import NearDuplicates
+from tradeline_client.imports.cleansing_shelf import (
+    PENDING_MAX,
+    SHELVES_NAME,
+    STORAGE_NAME,
+    Shelves,
+)
+from tradeline_client.imports.cleansing_spread import Measured, Shift, Spreads, measure
+from tradeline_client.imports.columns import EventColumns, MappedChunk
+from tradeline_client.imports.fault import RowFault, Severity
+from tradeline_ledger.schemas import OPENED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tradeline_client.keystore import Keystore
+
+_DIGEST_NAME: Final = "cleansing digests"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A chunk parted into what goes on and what a person has to look at."""
+
+    chunk: MappedChunk
+    """Without the rows that are quarantined; warnings are among its faults."""
+    quarantined: MappedChunk
+    """Only the rows that are quarantined, with what was found about them."""
+    shifts: tuple[Shift, ...]
+    """Fields whose amounts have all moved, most likely by another unit: stop and ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Events with what was worked out about them."""
+
+    columns: EventColumns
+    keys: Keys
+    measured: Measured
+
+
+class Cleanser:
+    """Checks chunks of one member folder, one after the other."""
+
+    def __init__(self, shelves: Shelves, key: bytes) -> None:
+        """Use what `shelves` know; `key` makes digests, and never changes."""
+        self._shelves = shelves
+        self._digests = Digests(key)
+        self._near = NearDuplicates(shelves)
+        self._history = AccountHistory(shelves)
+        self._spreads = Spreads(shelves)
+
+    @classmethod
+    def open(cls, folder: Path, keystore: Keystore) -> Self:
+        """
+        Return the cleanser of a client folder.
+
+        Raises:
+            StoreError: its file can't be opened.
+        """
+        shelves = Shelves(folder / SHELVES_NAME, keystore.storage_key(STORAGE_NAME))
+        return cls(shelves, keystore.storage_key(_DIGEST_NAME))
+
+    def close(self) -> None:
+        """Close the file; what was not committed is forgotten."""
+        self._shelves.close()
+
+    def check(self, chunk: MappedChunk) -> Checked:
+        """
+        Return a chunk parted by what is found in it, and remember what goes on.
+
+        Raises:
+            StoreError: what is known does not open, or can't be written.
+        """
+        lines = dict(
+            zip(
+                range(chunk.first_row, chunk.first_row + chunk.row_count),
+                chunk.lines.tolist(),
+                strict=False,
+            )
+        )
+        faults: list[RowFault] = []
+        shifts: list[Shift] = []
+        seen: list[_Seen] = []
+        # Openings first: they tell product and limit of the statements beside them.
+        for columns in sorted(chunk.events, key=lambda each: each.schema.number != OPENED.number):
+            keys = keys_of(columns, self._digests)
+            history = self._history.check(columns, keys)
+            measured = measure(columns, keys, history)
+            shifts += self._spreads.shifts(measured)
+            findings = [
+                *self._near.check(keys, numbered=columns.version is not None),
+                *history.findings,
+                *self._spreads.check(measured),
+            ]
+            faults += chain.from_iterable(each.faults(columns, lines) for each in findings)
+            seen.append(_Seen(columns, keys, measured))
+            if columns.schema.number == OPENED.number:
+                self._remember_accounts(seen[-1], _held(faults))
+        held = _held(faults)
+        for each in seen:
+            self._remember(each, held)
+        self._bound()
+        return _parted(chunk, faults, held, tuple(shifts))
+
+    def learn(self, chunk: MappedChunk) -> None:
+        """
+        Remember events that go on without a check, such as those that a person accepted.
+
+        Raises:
+            StoreError: what is known does not open, or can't be written.
+        """
+        for columns in chunk.events:
+            keys = keys_of(columns, self._digests)
+            history = self._history.check(columns, keys)
+            self._remember(_Seen(columns, keys, measure(columns, keys, history)), set())
+        self._bound()
+
+    def commit(self) -> None:
+        """
+        Write what was remembered; call it when the events are safe in the job's journal.
+
+        Raises:
+            StoreError: it can't be written; call again.
+        """
+        shelves = (*self._near.shelves, *self._history.shelves)
+        self._shelves.write(
+            chain(chain.from_iterable(each.blobs() for each in shelves), self._spreads.blobs())
+        )
+        for each in shelves:
+            each.written()
+        self._spreads.written()
+
+    def _remember(self, seen: _Seen, held: set[int]) -> None:
+        passed = ~_among(seen.columns, held)
+        self._near.learn(seen.keys.select(passed))
+        self._spreads.learn(seen.measured.select(passed))
+        self._remember_accounts(seen, held)
+
+    def _remember_accounts(self, seen: _Seen, held: set[int]) -> None:
+        passed = ~_among(seen.columns, held)
+        self._history.learn(select(seen.columns, passed), seen.keys.select(passed))
+
+    def _bound(self) -> None:
+        if max(each.pending for each in self._near.shelves) > PENDING_MAX:
+            self.commit()
+
+
+def _held(faults: list[RowFault]) -> set[int]:
+    return {fault.row for fault in faults if fault.severity is Severity.QUARANTINE}
+
+
+def _parted(
+    chunk: MappedChunk, faults: list[RowFault], held: set[int], shifts: tuple[Shift, ...]
+) -> Checked:
+    passed = [fault for fault in faults if fault.row not in held]
+    kept = replace(
+        chunk,
+        events=tuple(_without(columns, held) for columns in chunk.events),
+        faults=tuple(sorted((*chunk.faults, *passed), key=lambda each: each.row)),
+    )
+    aside = replace(
+        chunk,
+        events=tuple(
+            each for each in (_only(columns, held) for columns in chunk.events) if len(each)
+        ),
+        faults=tuple(
+            sorted((each for each in faults if each.row in held), key=lambda each: each.row)
+        ),
+    )
+    return Checked(kept, aside, shifts)
+
+
+def _without(columns: EventColumns, rows: set[int]) -> EventColumns:
+    return columns if not rows else select(columns, ~_among(columns, rows))
+
+
+def _only(columns: EventColumns, rows: set[int]) -> EventColumns:
+    return select(columns, _among(columns, rows))
+
+
+def _among(columns: EventColumns, rows: set[int]) -> NDArray[np.bool_]:
+    return np.isin(columns.rows, np.fromiter(rows, np.int64, len(rows)))
+
+
+def select(columns: EventColumns, mask: NDArray[np.bool_]) -> EventColumns:
+    """Return the events of some columns where `mask` is true."""
+    if mask.all():
+        return columns
+    kept = pa.array(mask)
+    return replace(
+        columns,
+        rows=columns.rows[mask],
+        subject=columns.subject[mask],
+        occurred_on=columns.occurred_on.filter(kept),
+        ref=columns.ref.filter(kept),
+        account=None if columns.account is None else columns.account.filter(kept),
+        values=columns.values.filter(kept),
+        version=None if columns.version is None else columns.version[mask],
+    )
