@@ -9,6 +9,7 @@ Exceptions raised by `tradeline_client`.
   * StoreError              journal or vault can't be read or written
   * JournalConflictError    the ledger holds statements of this key that this folder did not sign
   * DraftError              a draft of a consent that can't be used for what is asked
+  * ReviewError             a decision about rows held back, or the log of them, is not in order
   * NotFoundError           nothing has that id here
   * UnavailableError        no node fulfilled a request; holds the reason of each
   * NodeProblemError        a node answered with a problem document
@@ -112,6 +113,12 @@ class DraftError(ClientError):
     """A draft of a consent does not fit what is asked of it."""
 
     code = "draft-unusable"
+
+
+class ReviewError(ClientError):
+    """A decision about rows that were held back can't be taken, or their log is not whole."""
+
+    code = "review"
 
 
 class NotFoundError(ClientError):

@@ -24,6 +24,7 @@ from tradeline_client.cli import (
     mirror,
     own,
     redeposit,
+    review,
     schema,
     show,
     submit,
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, own, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
-    *(schema, key, governance),
+    *(schema, key, governance, review),
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)
