@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
     from tradeline_ledger.schema import EventSchema
 
-PERIODS_MAX: Final = 63
+PERIODS_MAX: Final = 62
 """Months before the newest statement whose statements are remembered."""
 BUCKET_DAYS: Final = 30
 NONE: Final = -1
 """Stands for a number that is not known; no day, month or count is negative here."""
 
-_RECOVERY: Final = PAYMENT.number("recovery")
-_GIVEN_UP: Final = DIRECTION.number("given_up")
+RECOVERY: Final = PAYMENT.number("recovery")
+GIVEN_UP: Final = DIRECTION.number("given_up")
 
 
 class Course(NamedTuple):
@@ -55,7 +55,7 @@ class Course(NamedTuple):
     period: int = NONE
     """Month of the newest statement."""
     periods: int = 0
-    """Bit k: there is a statement of k months before `period`; 64 bits."""
+    """Bit k: there is a statement of k months before `period`; 63 bits, so that no sign is lost."""
     stated_on: int = NONE
     """Day of the newest statement."""
     days_past_due: int = 0
@@ -129,7 +129,7 @@ def advance(course: Course, move: Move) -> Course:
             return _cured(course, move.day)
         case CLOSED.number:
             return course._replace(closed_on=move.day)
-        case TRANSFERRED.number if move.kind == _GIVEN_UP:
+        case TRANSFERRED.number if move.kind == GIVEN_UP:
             return course._replace(closed_on=move.day)
         case _:
             return course
@@ -189,8 +189,8 @@ def _after_closure(course: Course, move: Move) -> bool:
         return False
     if move.schema == STATEMENT.number:
         return move.period > month_of_day(course.closed_on)
-    recovery = move.schema == PAYMENT_MADE.number and move.kind == _RECOVERY
-    return not recovery and move.schema not in _MAY_FOLLOW_CLOSURE
+    recovery = move.schema == PAYMENT_MADE.number and move.kind == RECOVERY
+    return not recovery and move.schema not in MAY_FOLLOW_CLOSURE
 
 
 def _closed_too_early(course: Course, move: Move) -> bool:
@@ -225,7 +225,7 @@ def _rises_too_fast(course: Course, move: Move) -> bool:
     )
 
 
-_MAY_FOLLOW_CLOSURE: Final = frozenset({RESOLVED.number, TRANSFERRED.number, CLOSED.number})
+MAY_FOLLOW_CLOSURE: Final = frozenset({RESOLVED.number, TRANSFERRED.number, CLOSED.number})
 
 _ANY: Final = (
     ("account-not-opened", _unopened),
@@ -271,24 +271,9 @@ FINDINGS: Final = {
             "report account.opened first, or look at the reference of the account",
         ),
         (
-            *("account-opened-twice", _R, "account", "a second account.opened"),
-            "one account.opened for an account",
-            "correct the first one, or report changed terms as account.updated",
-        ),
-        (
             *("before-opening", _Q, "occurred_on", "a day before the account was opened"),
             "a day on or after that of account.opened",
             "look at the day, or correct the day of opening",
-        ),
-        (
-            *("period-reported", _R, "period", "a month that has its statement"),
-            "one statement for an account and month",
-            "report it as a correction of the statement of that month",
-        ),
-        (
-            *("account-closed-twice", _R, "account", "a second account.closed"),
-            "one account.closed for an account",
-            "correct the first one",
         ),
         (
             *("after-closure", _R, "occurred_on", "a day after the account was closed"),
@@ -296,9 +281,19 @@ FINDINGS: Final = {
             "retract the closure if the account is open, or look at the reference of the account",
         ),
         (
-            *("closed-too-early", _Q, "occurred_on", "a closure before the newest statement"),
-            "a closure in the month of the last statement or later",
-            "look at the day of closure, or retract the statements after it",
+            *("account-opened-twice", _R, "account", "a second account.opened"),
+            "one account.opened for an account",
+            "correct the first one, or report changed terms as account.updated",
+        ),
+        (
+            *("period-reported", _R, "period", "a month that has its statement"),
+            "one statement for an account and month",
+            "report it as a correction of the statement of that month",
+        ),
+        (
+            *("days-past-due-jump", _W, "days_past_due", "more than one stage in a month"),
+            "days past due that rise no faster than days pass",
+            "look whether a month is missing or the scale is wrong",
         ),
         (
             *("first-delinquent-changed", _R, "first_delinquent_on", "another first day past due"),
@@ -321,9 +316,14 @@ FINDINGS: Final = {
             "report the missing months first, or look at the reference of the account",
         ),
         (
-            *("days-past-due-jump", _W, "days_past_due", "more than one stage in a month"),
-            "days past due that rise no faster than days pass",
-            "look whether a month is missing or the scale is wrong",
+            *("account-closed-twice", _R, "account", "a second account.closed"),
+            "one account.closed for an account",
+            "correct the first one",
+        ),
+        (
+            *("closed-too-early", _Q, "occurred_on", "a closure before the newest statement"),
+            "a closure in the month of the last statement or later",
+            "look at the day of closure, or retract the statements after it",
         ),
     )
 }
