@@ -41,6 +41,8 @@ BUCKET_DAYS: Final = 30
 NONE: Final = -1
 """Stands for a number that is not known; no day, month or count is negative here."""
 
+PERIOD: Final = "period"
+FIRST_DELINQUENT_ON: Final = "first_delinquent_on"
 RECOVERY: Final = PAYMENT.number("recovery")
 GIVEN_UP: Final = DIRECTION.number("given_up")
 
@@ -83,20 +85,24 @@ class Move(NamedTuple):
     """Kind of a payment, direction of a transfer."""
 
 
+def kind_field(schema: EventSchema) -> str:
+    """Return the field whose number is the `kind` of a move."""
+    return "direction" if schema.number == TRANSFERRED.number else "kind"
+
+
 def move_of(schema: EventSchema, values: tuple[Any, ...], occurred_on: str) -> Move | None:
     """Return what a checked event says about its account; None if nothing."""
-    if schema.number not in _STEPS:
+    if schema.number not in COURSE_TYPES:
         return None
     given = dict(zip((item.name for item in schema.fields), values, strict=True))
-    first = given.get("first_delinquent_on")
-    period = given.get("period")
+    first, period = given.get(FIRST_DELINQUENT_ON), given.get(PERIOD)
     return Move(
         schema=schema.number,
         day=day_of(occurred_on),
         period=NONE if period is None else parse_period(period),
         days_past_due=given.get("days_past_due", NONE),
         first_delinquent_on=NONE if first is None else day_of(first),
-        kind=given.get("direction" if schema.number == TRANSFERRED.number else "kind", NONE),
+        kind=given.get(kind_field(schema), NONE),
     )
 
 
@@ -260,6 +266,9 @@ _STEPS: Final[dict[int, tuple[tuple[str, Callable[[Course, Move], bool]], ...]]]
     TRANSFERRED.number: _ANY,
 }
 
+
+COURSE_TYPES: Final = frozenset(_STEPS)
+"""Numbers of the types that say something about the course of an account."""
 
 _R, _Q, _W = Severity.REJECT, Severity.QUARANTINE, Severity.WARNING
 FINDINGS: Final = {
