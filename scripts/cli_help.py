@@ -29,7 +29,7 @@ _PART: Final = re.compile(r"(<!-- help: ([a-z -]+) -->\n).*?(<!-- end -->)", re.
 
 
 def commands() -> dict[str, Any]:
-    """Return every command of the client by its words, groups left out."""
+    """Return every command of the client by its words, groups that do nothing left out."""
     return dict(_walk(typer.main.get_command(app), ()))
 
 
@@ -64,8 +64,9 @@ def documented(document: str) -> list[str]:
 
 def _walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     below = getattr(command, "commands", None)
-    if below is None:
+    if below is None or command.invoke_without_command:
         yield " ".join(words), command
+    if below is None:
         return
     for name, each in below.items():
         yield from _walk(each, (*words, name))

@@ -44,6 +44,13 @@ def signed_checkpoint(
 
 def write_mirror(world: World, path: Path) -> None:
     """Write every file of the mirror of `world` below `path`."""
+    for name, data in mirror_files(world).items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+
+
+def mirror_files(world: World) -> dict[str, bytes]:
+    """Return every file of the mirror of `world` by its name."""
     origin, size = world.ledger.origin, len(world.leaves)
     validators = [each.record for each in world.institutions if each.validator]
     first = VerifierKey(origin, KeyType.NOTE, world.institution(1).note.public)
@@ -66,9 +73,7 @@ def write_mirror(world: World, path: Path) -> None:
         start = bundle.index * 256
         entries = world.leaves[start : start + bundle.width]
         files[encode_path(Bundle(bundle.index, bundle.width))] = encode_bundle(entries)
-    for name, data in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
+    return files
 
 
 def _tile_levels(world: World) -> list[list[bytes]]:

@@ -11,6 +11,7 @@ Exceptions raised by `tradeline_client`.
   * DraftError              a draft of a consent that can't be used for what is asked
   * ReviewError             a decision about rows held back, or the log of them, is not in order
   * NotFoundError           nothing has that id here
+  * QualityError            this folder can't count what its member filed in a month
   * UnavailableError        no node fulfilled a request; holds the reason of each
   * NodeProblemError        a node answered with a problem document
   * CustodyError            too few committee members gave a receipt
@@ -125,6 +126,12 @@ class NotFoundError(ClientError):
     """Nothing in this folder has that id."""
 
     code = "not-here"
+
+
+class QualityError(ClientError):
+    """This folder can't count what its member filed in a month, so it states nothing."""
+
+    code = "quality-uncounted"
 
 
 class UnavailableError(ClientError):

@@ -2,7 +2,7 @@
 What the log itself says about how members contribute: counted while its blocks are executed.
 
 Whoever replays a log, or executes its blocks as a node does, counts the same. What it takes to
-remember grows with the submissions and not with their events.
+remember grows with submissions and erasures, and not with events.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_ledger import calendar
 from tradeline_ledger.custody_record import CUSTODY
+from tradeline_ledger.history import EventId
 from tradeline_ledger.mark import MarkKind, MarkReason
 from tradeline_ledger.quality import QUALITY, Quality
 from tradeline_ledger.statement import Kind
@@ -74,6 +75,8 @@ class MemberFacts:
     """By month of block time."""
     stated: dict[int, list[StatedQuality]] = field(default_factory=dict)
     """Accepted quality statements by the month that they are about, the last one in force."""
+    erased: set[EventId] = field(default_factory=set)
+    """Events that the member ordered to be erased."""
 
     def in_force(self, month: int) -> StatedQuality | None:
         """Return the statement in force on a month, None if the member stated nothing."""
@@ -141,6 +144,7 @@ class LedgerFacts:
             self._owners[placed.index] = signed.member.id
             conduct.submissions += 1
         elif ruling.mark is not None and ruling.mark.what == MarkKind.ERASE:
+            facts.erased.add(ruling.mark.target)
             if ruling.mark.reason in FAULTY:
                 conduct.faulty_erasures += 1
             else:

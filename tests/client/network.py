@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+from tests.mirror import mirror_files
 from tests.world import (
     BULK,
     BULK_KINDS,
@@ -209,8 +210,10 @@ class Network:
                 if not self.published:
                     return self._problem(node, "no-quorum-yet")
                 return self._bytes(node, self.note())
-            case "GET", ["content", hash_]:
+            case "GET", ["content", hash_] if bytes.fromhex(hash_) != self.world.ledger.ledger_id:
                 return self._content(node, bytes.fromhex(hash_))
+            case "GET", ["content" | "tile" | "policy" | "log.vkey", *_]:
+                return self._bytes(node, mirror_files(self.world)[path.strip("/")])
             case "GET", ["v1", "registry", "steps"]:
                 late = [s for height, s in self.steps if height >= int(query["from"])]
                 return self._bytes(node, encode(tuple(late)))

@@ -180,9 +180,14 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
+    return make_desk(tmp_path)
+
+
+def make_desk(path: Path) -> Desk:
+    """Return a reader that may ask, with folders below `path`."""
     network = ReadNetwork()
-    reader = make_session(tmp_path / "1", network, 1)
-    contributor = make_session(tmp_path / "2", network, 2)
+    reader = make_session(path / "1", network, 1)
+    contributor = make_session(path / "2", network, 2)
     network.run(contributor, share_tag_key(contributor))
     plain = [
         contributor.sealer.plain(payment(ref, "2026-03-05", amount), subject(who))

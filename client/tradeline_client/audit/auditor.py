@@ -48,15 +48,19 @@ class _StoppedError(Exception):
 
 
 def audit(
-    path: Path, policy: Policy | None = None, progress: Callable[[int, int], None] | None = None
+    path: Path,
+    policy: Policy | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    observe: Callable[[Executed], None] | None = None,
 ) -> AuditReport:
     """
     Return what replaying the mirror at `path` found; `policy` is what the auditor trusts.
 
-    Takes time linear in the events, and memory that does not grow with them. Never raises for
-    what a file contains: every deviation is a finding.
+    `observe` is shown every block that was replayed, in order; what it makes of them holds only
+    if the report is `ok`. Takes time linear in the events, and memory that does not grow with
+    them. Never raises for what a file contains: every deviation is a finding.
     """
-    auditor = _Auditor(MirrorFolder(path), progress)
+    auditor = _Auditor(MirrorFolder(path), progress, observe)
     started = time.perf_counter()
     with contextlib.suppress(_StoppedError):
         auditor.run()
@@ -66,10 +70,16 @@ def audit(
 
 
 class _Auditor:
-    def __init__(self, folder: MirrorFolder, progress: Callable[[int, int], None] | None) -> None:
+    def __init__(
+        self,
+        folder: MirrorFolder,
+        progress: Callable[[int, int], None] | None,
+        observe: Callable[[Executed], None] | None,
+    ) -> None:
         self.folder = folder
         self.report = AuditReport()
         self._progress = progress
+        self._observe = observe
 
     def run(self) -> None:
         """Replay the folder; findings go to the report."""
@@ -272,6 +282,8 @@ class _Auditor:
             self._find("tile-wrong", f"{name} (hash {offset // 32})", "not what the leaves lead to")
 
     def _count(self, executed: Executed) -> None:
+        if self._observe:
+            self._observe(executed)
         report = self.report
         report.blocks += 1
         report.height, report.time_ms = executed.head.height, executed.head.time_ms

@@ -23,6 +23,7 @@ from tradeline_client.cli import (
     ledger,
     mirror,
     own,
+    quality,
     redeposit,
     review,
     schema,
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, own, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
-    *(schema, key, governance, review),
+    *(schema, key, governance, review, quality),
     *(ledger, demo, bench, completion),
 ):
     commands.register(app)
