@@ -355,8 +355,8 @@ def _month_standings() -> str:
         {
             of.OPEN: "more of it may come",
             of.COMPLETE: "all that the member has to report of it was reported",
-            of.MISSING: "nothing of it was or will be reported; no rows, no events",
-            of.VOID: "what was reported of it must not be relied on; it was taken back",
+            of.MISSING: "there is something to report that is not reported yet",
+            of.VOID: "there is nothing to report: no rows, no events",
         },
     )
 

@@ -628,8 +628,8 @@ def make_quality() -> Vectors:
         made = quality.event_print(key, event)
         parts = (label("quality"), event.encoded())
         prints.append(out.mac(f"print of event {event}", made, key, *parts))
-    missing = (quality.MonthStanding.MISSING, 0, 0, (), 0, 0, (), (0,) * 6, b"", b"")
-    out.record("quality content: missing", Quality(1, month - 1, 9, None, *missing))
+    void = (quality.MonthStanding.VOID, 0, 0, (), 0, 0, (), (0,) * 6, b"", b"")
+    out.record("quality content: void", Quality(1, month - 1, 9, None, *void))
     first = Quality(
         1,
         month,

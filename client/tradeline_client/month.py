@@ -106,7 +106,7 @@ def count_month(
 
     Raises:
         QualityError: the vault lacks a submission or is ahead of `facts`, or there is more than a
-            statement can hold, or the month is declared missing and is not.
+            statement can hold, or the month is declared void and is not.
         StoreError: the vault can't be read.
     """
     own = facts.member(member)
@@ -118,10 +118,10 @@ def count_month(
     events = sum(each.events for each in listed)
     given = RowCounts(accepted=events - len(repeats.events)) if rows is None else rows
     _check_limits(listed, corrections, repeats)
-    if standing is MonthStanding.MISSING and (listed or given.received):
+    if standing is MonthStanding.VOID and (listed or given.received):
         raise QualityError(
-            f"the month has {events} events and {given.received} rows, so it is not missing; "
-            "declare it open, complete or void"
+            f"the month has {events} events and {given.received} rows, so it is not void; declare "
+            "it open, complete or missing"
         )
     end = MonthEnd(month, facts.utc_offset_min)
     late = [end.delay(own.submissions[event.index].time_ms) for event in corrections.events]

@@ -42,9 +42,9 @@ class MonthStanding(enum.IntEnum):
     COMPLETE = 2
     """All that the member has to report of it was reported."""
     MISSING = 3
-    """Nothing of it was or will be reported; there is no file."""
+    """There is something to report that is not reported yet."""
     VOID = 4
-    """What was reported of it must not be relied on; it was taken back."""
+    """There is nothing to report: no rows, no events."""
 
 
 @enum.unique
@@ -168,8 +168,8 @@ class Quality(Record, frozen=True):
             )
         if sum(self.corrections) + self.repeats > self.events:
             raise ValueError("there are more corrections and repeats than events")
-        if self.standing == MonthStanding.MISSING and (self.received or self.listed):
-            raise ValueError("of a missing month there are neither rows nor events")
+        if self.standing == MonthStanding.VOID and (self.received or self.listed):
+            raise ValueError("of a void month there are neither rows nor events")
 
     @property
     def events(self) -> int:

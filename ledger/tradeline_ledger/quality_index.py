@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FULL: Final = 1_000
 """Per mille."""
 OPEN_MAX: Final = 750
-"""Completeness of a month that is not declared complete is at most this."""
+"""Completeness of a month that is declared open is at most this."""
 MONTHS_BEFORE: Final = 6
 """Months before the one in question whose complete ones say how many events to expect."""
 
@@ -177,10 +177,10 @@ def _expected(own: MemberFacts, content: Quality) -> int:
 
 
 def _completeness(content: Quality, expected: int) -> int:
-    if content.standing in (MonthStanding.MISSING, MonthStanding.VOID):
+    if content.standing == MonthStanding.MISSING:
         return 0
     value = _share(min(content.first_events, expected), expected)
-    return value if content.standing == MonthStanding.COMPLETE else min(value, OPEN_MAX)
+    return min(value, OPEN_MAX) if content.standing == MonthStanding.OPEN else value
 
 
 def _timeliness(own: MemberFacts, content: Quality, end: MonthEnd) -> int:

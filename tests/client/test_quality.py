@@ -163,10 +163,10 @@ def test_nothing_is_stated_from_a_vault_that_lacks_a_submission(member: Member) 
         count_month(stranger.vault, member.replay().facts, 2, MARCH, standing=MonthStanding.OPEN)
 
 
-def test_a_month_with_events_is_not_missing(member: Member) -> None:
-    with pytest.raises(QualityError, match="so it is not missing"):
-        member.count(standing=MonthStanding.MISSING)
-    assert member.count(MARCH - 1, standing=MonthStanding.MISSING).events == 0
+def test_a_month_with_events_is_not_void(member: Member) -> None:
+    with pytest.raises(QualityError, match="so it is not void"):
+        member.count(standing=MonthStanding.VOID)
+    assert member.count(MARCH - 1, standing=MonthStanding.VOID).events == 0
 
 
 def test_a_false_statement_is_proven_from_the_readers_bundle(

@@ -173,8 +173,8 @@ def worked_example() -> Observed:
         {"repeat_prints": bytes(8)},
         {"listed": (Listed(5, 1),), "repeat_prints": bytes(16)},
         {"listed": (Listed(5, 2),), "repeat_prints": b"\xff" * 8 + bytes(8)},
-        {"standing": MonthStanding.MISSING, "received": 1, "accepted": 1},
-        {"standing": MonthStanding.MISSING, "listed": (Listed(5, 1),)},
+        {"standing": MonthStanding.VOID, "received": 1, "accepted": 1},
+        {"standing": MonthStanding.VOID, "listed": (Listed(5, 1),)},
     ],
     ids="-".join,
 )
@@ -302,7 +302,18 @@ def test_an_open_month_is_at_most_three_quarters_complete() -> None:
     listed = (Listed(index, 4),)
     world.state(2, SEPTEMBER, received=4, accepted=4, listed=listed)
     assert world.index(2, SEPTEMBER).values[Dimension.COMPLETENESS] == 750
-    world.state(2, SEPTEMBER, received=4, accepted=4, listed=listed, standing=MonthStanding.VOID)
+    world.state(2, SEPTEMBER, received=4, accepted=4, listed=listed, standing=MonthStanding.MISSING)
+    assert world.index(2, SEPTEMBER).values[Dimension.COMPLETENESS] == 0
+
+
+def test_a_void_month_is_complete_unless_events_were_to_be_expected() -> None:
+    world = Observed()
+    world.on("2026-10-05")
+    world.state(2, SEPTEMBER, standing=MonthStanding.VOID)
+    assert world.index(2, SEPTEMBER).total == FULL
+    index = world.submit(2, (JULY, 4))
+    whole = {"received": 4, "accepted": 4, "standing": MonthStanding.COMPLETE}
+    world.state(2, JULY, listed=(Listed(index, 4),), **whole)
     assert world.index(2, SEPTEMBER).values[Dimension.COMPLETENESS] == 0
 
 

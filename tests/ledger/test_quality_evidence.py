@@ -65,7 +65,7 @@ LIES: dict[str, tuple[Change, str, int]] = {
     "none at all": (
         lambda c: changed(
             c,
-            standing=MonthStanding.MISSING,
+            standing=MonthStanding.VOID,
             received=0,
             accepted=0,
             listed=(),
