@@ -616,3 +616,87 @@ def test_own_events_are_read_back_as_they_stand(desk: Desk) -> None:
     told = desk(1, "own", "--subject-file", desk.who)
     assert "2 events, 2 stand, 0 were corrected, 0 of them retracted, 1 can't be read" in told.out
     assert desk(2, "own", "--json").json["effective"] == []
+
+
+def test_a_month_is_stated_and_measured_from_the_members_own_mirror(
+    desk: Desk, network: Network
+) -> None:
+    assert desk(1, "submit", desk.events(*lines(*LOAN))).code == 0
+    month = LOAN[0]["occurred_on"][:7]
+    rows = desk.path / "rows.json"
+    rows.write_text('{"accepted": 7, "rejected": {"value": 2, "date": 1}, "duplicates": 1}')
+    post = (1, "quality", "post", "--month", month, "--rows", rows)
+
+    planned = desk(*post, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert network.world.head.size == 3
+    ran = desk(*post, "--standing", "complete", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json.keys() == PLACEMENT_KEYS
+
+    told = desk(2, "quality", "--member", 1, "--month", month, "--json").json
+    (found,) = told["months"]
+    assert (told["member"], told["size"]) == (1, network.world.head.size)
+    assert found["statement"]["rows"] == {
+        "received": 11,
+        "accepted": 7,
+        "rejected": {"value": 2, "date": 1},
+        "quarantined": 0,
+        "duplicates": 1,
+    }
+    assert found["dimensions"]["validity"] == 727
+    assert found["statement"]["index"] == ran.json["index"]
+    assert planned.json["events"] == found["statement"]["events"]
+    shown = desk(2, "show", ran.json["index"], "--json").json
+    assert shown["content"]["month"] == month
+
+
+def test_quality_is_a_table_a_chart_and_what_would_raise_it_most(desk: Desk) -> None:
+    assert desk(1, "submit", desk.events(*lines(*LOAN))).code == 0
+    month = LOAN[0]["occurred_on"][:7]
+
+    before = desk(2, "quality", "--member", 1, "--month", month)
+    assert before.code == 0, before.err
+    assert f"{month} counts as 0 until it is stated" in before.out
+    assert desk(1, "quality", "post", "--month", month).code == 0
+    after = desk(2, "quality", "--member", 1)
+    assert after.out.startswith("Quality of member 1 as of log size")
+    assert "█" in after.out
+    one = desk(2, "quality", "--member", 1, "--month", month)
+    assert f"What would raise {month} most:" in one.out
+    assert "+62 completeness" in one.out
+    assert (
+        "member 3 has neither submitted nor stated anything"
+        in desk(2, "quality", "--member", 3).out
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "holds other fields"),
+        ('{"received": 3}', "holds other fields"),
+        ('{"rejected": {"wrong": 3}}', "names other classes"),
+        ('{"rejected": 3}', "names other classes"),
+        ('{"accepted": -1}', "holds what is no count"),
+        ('{"accepted": 1.0}', "holds what is no count"),
+        ('{"accepted": true}', "holds what is no count"),
+        ('{"rejected": {"value": "3"}}', "holds what is no count"),
+    ],
+)
+def test_counts_of_rows_that_are_none_are_refused(desk: Desk, given: str, said: str) -> None:
+    rows = desk.path / "rows.json"
+    rows.write_text(given)
+
+    ran = desk(1, "quality", "post", "--month", "2026-03", "--rows", rows)
+
+    assert ran.code == 1
+    assert said in ran.err
+
+
+def test_quality_is_of_a_member_that_is_named(desk: Desk) -> None:
+    ran = desk(1, "quality", "--json")
+
+    assert ran.code == 2
+    assert "give the member whose quality to print" in ran.err

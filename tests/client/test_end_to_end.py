@@ -23,8 +23,14 @@ from tests.world import DAY_MS, seed, subject
 from tradeline_client.client import AsyncClient, Client
 from tradeline_client.draft import Wish
 from tradeline_client.errors import JournalConflictError, RefusedError
+from tradeline_client.flows.checkpoint import newest
+from tradeline_client.flows.mirror import mirror
+from tradeline_client.flows.quality import state_quality
 from tradeline_client.flows.submit import PlacedBatch
+from tradeline_client.month import count_month
+from tradeline_client.quality import replay
 from tradeline_client.session import clock_ms
+from tradeline_ledger.calendar import month_of
 from tradeline_ledger.consent import (
     Change,
     ChangeReason,
@@ -38,7 +44,11 @@ from tradeline_ledger.consent import (
 from tradeline_ledger.mark import MarkReason
 from tradeline_ledger.merkle import leaf_hash, verify_inclusion
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.quality import MonthStanding
+from tradeline_ledger.quality_facts import LedgerFacts
+from tradeline_ledger.quality_index import quality_index
 from tradeline_ledger.state import ConsentStanding
+from tradeline_ledger.trust import VerifiedCheckpoint
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
 
@@ -187,6 +197,41 @@ def test_members_submit_consent_inquire_and_read(consortium: Consortium) -> None
         (event,) = bank.find_reference("row-3")
         assert bank.erase(event.id, MarkReason.COURT_ORDER).outcome is Outcome.ACCEPTED
         assert bank.find(event.id).erased
+
+
+def test_every_nodes_log_gives_the_same_quality(consortium: Consortium, tmp_path: Path) -> None:
+    with Client.open(consortium.client("lender"), PASSPHRASE) as lender:
+        session = lender.session
+        events = [lender.plain(payment(f"march-{i}"), subject(i)) for i in range(20)]
+        assert all(isinstance(e, PlacedBatch) for e in lender.submit_many(lender.batches(events)))
+        month = month_of("2026-03-05")
+        first = measured(lender, tmp_path / "before", session.nodes()[0])
+        content = count_month(
+            session.vault, first, session.member, month, standing=MonthStanding.COMPLETE
+        )
+        placed = lender.run(state_quality(session, content))
+        assert placed.outcome is Outcome.ACCEPTED
+        checkpoint = lender.run(newest(session, size_min=placed.index + 1))
+        found = [
+            quality_index(
+                measured(lender, tmp_path / str(node), node, checkpoint), session.member, month
+            )
+            for node in session.nodes()
+        ]
+    assert len(found) >= 2
+    assert found[0].stated is not None
+    assert found[0].stated.content == content
+    assert content.events == 20
+    assert all(each == found[0] for each in found)
+
+
+def measured(
+    client: Client, path: Path, node: int, checkpoint: VerifiedCheckpoint | None = None
+) -> LedgerFacts:
+    """Return what the log of a node says, replayed from a mirror of it."""
+    head = checkpoint or client.checkpoint()
+    client.run(mirror(path, node, client.session.ledger, head, lambda _done, _all: None))
+    return replay(path).facts
 
 
 def test_asynchronous_client_does_the_same(consortium: Consortium) -> None:
