@@ -105,7 +105,7 @@ class PublishSection:
     """`[publish]`: signing checkpoints and gathering the cosignatures of the others."""
 
     slot_ms: int = _setting(
-        200, "block time between checkpoints; alike on all nodes", low=10, high=60_000, unit="ms"
+        100, "block time between checkpoints; alike on all nodes", low=10, high=60_000, unit="ms"
     )
     peer_timeout_ms: int = _setting(
         3_000, "for one answer of another node", low=10, high=60_000, unit="ms"

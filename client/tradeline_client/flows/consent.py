@@ -32,6 +32,7 @@ from tradeline_client.errors import (
 )
 from tradeline_client.flows.checkpoint import content_of, known_registry, leaf_at, newest
 from tradeline_client.flows.entry import Placement, place
+from tradeline_client.flows.pages import all_pages
 from tradeline_client.journal import Secret
 from tradeline_client.requests import (
     Flow,
@@ -42,7 +43,6 @@ from tradeline_client.requests import (
     pause,
     raise_failures,
     read,
-    try_each,
 )
 from tradeline_ledger import calendar
 from tradeline_ledger.consent import (
@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from tradeline_ledger.identifier import SubjectId
     from tradeline_ledger.signing import SigningKey
 
-PAGES_MAX: Final = 1_000
 _AGREE_TRIES: Final = 5
 _AGREE_WAIT_S: Final = 0.2
 _STANDINGS: Final = {standing.name.lower(): standing for standing in ConsentStanding}
@@ -261,19 +260,9 @@ def show_all(session: Session) -> Flow[list[ConsentStatus]]:
     Raises:
         UnavailableError, VerificationError: as `show`.
     """
-    ids: list[bytes] = []
-    cursor = ""
-    for _ in range(PAGES_MAX):
-        target = "/v1/consents" + (f"?cursor={cursor}" if cursor else "")
-        page = yield from try_each(
-            session.nodes(),
-            lambda node, target=target: Request(node, "GET", target),  # type: ignore[misc]
-            lambda response: from_json(_Page, response),
-        )
-        ids += [bytes.fromhex(each.consent_id) for each in page.consents]
-        if not page.next:
-            break
-        cursor = page.next
+    ids = yield from all_pages(
+        session, "/v1/consents", _Page, lambda page: [each.consent_id for each in page.consents]
+    )
     found = []
     for each in ids:
         found.append((yield from show(session, each)))  # noqa: PERF401  yields

@@ -17,6 +17,7 @@ import msgspec
 from tradeline_client.errors import AnswerError, ClientError, UnavailableError
 from tradeline_client.flows.checkpoint import content_of, leaf_at, newest, registry
 from tradeline_client.flows.entry import Placement, place
+from tradeline_client.flows.pages import all_pages
 from tradeline_client.registry_diff import Difference, differences
 from tradeline_client.requests import (
     Flow,
@@ -25,7 +26,6 @@ from tradeline_client.requests import (
     from_json,
     raise_failures,
     read,
-    try_each,
 )
 from tradeline_ledger.amendment import Moment, amend
 from tradeline_ledger.encoding import encode
@@ -46,7 +46,6 @@ from tradeline_ledger.trust import registry_after
 if TYPE_CHECKING:
     from tradeline_client.session import Session
 
-PAGES_MAX: Final = 1_000
 STANDINGS: Final = ("open", "expired", "passed", "rejected", "enacted", "failed")
 
 
@@ -191,19 +190,9 @@ def show_all(session: Session) -> Flow[list[ProposalStatus]]:
     Raises:
         UnavailableError, VerificationError: as `show`.
     """
-    ids: list[bytes] = []
-    cursor = ""
-    for _ in range(PAGES_MAX):
-        target = "/v1/proposals" + (f"?cursor={cursor}" if cursor else "")
-        page = yield from try_each(
-            session.nodes(),
-            lambda node, target=target: Request(node, "GET", target),  # type: ignore[misc]
-            lambda response: from_json(_Page, response),
-        )
-        ids += [bytes.fromhex(each.proposal_id) for each in page.proposals]
-        if not page.next:
-            break
-        cursor = page.next
+    ids = yield from all_pages(
+        session, "/v1/proposals", _Page, lambda page: [each.proposal_id for each in page.proposals]
+    )
     found = []
     for each in ids:
         found.append((yield from show(session, each)))  # noqa: PERF401  yields
