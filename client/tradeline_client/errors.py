@@ -5,6 +5,7 @@ Exceptions raised by `tradeline_client`.
   * FileError               a file that was named is missing or is not what it should be
   * SourceError             a file to import that can't be read at all
   * MappingError            a mapping that can't be used; says key and what was expected
+  * Metro2Error             a Metro 2 file can't be read on, or an account not be written to one
   * FolderError             a client folder, profile or keystore that can't be used
   * StoreError              journal or vault can't be read or written
   * JournalConflictError    the ledger holds statements of this key that this folder did not sign
@@ -73,6 +74,12 @@ class MappingError(ClientError):
     """A mapping can't be used: it is wrong in itself, or does not fit the file."""
 
     code = "mapping-unusable"
+
+
+class Metro2Error(ClientError):
+    """A Metro 2 file can't be read on, or an account can't be written to one."""
+
+    code = "metro2-unusable"
 
 
 class FolderError(ClientError):

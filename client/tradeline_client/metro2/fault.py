@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclasses_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Fault:
     got: str
     expected: str
     fix: str
+    raw: bytes = dataclasses_field(default=b"", repr=False, compare=False)
+    """The record or line as it stands in the file, empty where it is too long or not framed."""
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.segment, self.field) if part)

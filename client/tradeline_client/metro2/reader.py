@@ -8,7 +8,7 @@ break or block, or, where a descriptor word is broken, at the end of the segment
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tradeline_client.metro2.fault import Fault
 from tradeline_client.metro2.kind import Packing
@@ -38,10 +38,18 @@ _RECORD_DESCRIPTOR: Final = "a record descriptor word"
 _BLOCK_DESCRIPTOR: Final = "a block descriptor word"
 
 
+class Readable(Protocol):
+    """A file opened for bytes, as far as it is needed."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, none at the end of the file."""
+        ...
+
+
 class Reader:
     """Reads one file from its beginning; iterate once over records and faults, in file order."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         """Take a file opened for bytes."""
         self._input = _Input(stream)
         self._form: Form | None = None
@@ -115,14 +123,14 @@ class Reader:
         self._number += 1
         self._whole = False
         if _framed(form, head, measured):
-            self._input.take(measured)
-            yield self._broken_word(offset, head[:DESCRIPTOR_BYTES], measured, blocked=blocked)
+            unit = self._input.take(measured)
+            yield self._broken_word(offset, unit, measured, blocked=blocked)
             return
         self._ended = True
         if len(head) < (form.record_bytes_min if size is None else size):
             yield self._truncated(offset, len(head), size)
             return
-        yield self._broken_word(offset, head[:DESCRIPTOR_BYTES], None, blocked=blocked)
+        yield self._broken_word(offset, head, None, blocked=blocked)
         lost = self._input.rest()
         yield self._fault(
             offset,
@@ -146,14 +154,11 @@ class Reader:
             fits = word is not None and form.record_bytes_min <= word <= length
             if not fits and not (whole_line and word is not None and word >= length):
                 self._whole = False
-                got = unit[at : at + DESCRIPTOR_BYTES]
-                yield self._broken_word(offset + at, got, None, blocked=False, room=length)
+                yield self._broken_word(offset + at, unit[at:], None, blocked=False, room=length)
                 return
             if form.lines and first and not whole_line:
                 self._whole = False
-                yield self._broken_word(
-                    offset, unit[:DESCRIPTOR_BYTES], size, blocked=block is not None
-                )
+                yield self._broken_word(offset, unit, size, blocked=block is not None)
                 return
             assert word is not None
             end = min(at + word, size)
@@ -196,6 +201,7 @@ class Reader:
                 each.got,
                 each.expected,
                 each.fix,
+                unit[at:],
             )
             for each in faults
         )
@@ -265,8 +271,9 @@ class Reader:
         )
 
     def _broken_word(
-        self, offset: int, raw: bytes, size: int | None, *, blocked: bool, room: int | None = None
+        self, offset: int, unit: bytes, size: int | None, *, blocked: bool, room: int | None = None
     ) -> Fault:
+        raw = unit[:DESCRIPTOR_BYTES]
         said = self.form.word(raw)
         written = "two bytes and two zero bytes" if self.form.packing.packed else "four digits"
         at_least, at_most = self.form.record_bytes_min, room or self.form.unit_bytes_max
@@ -277,10 +284,13 @@ class Reader:
             f"{_BLOCK_DESCRIPTOR if blocked else _RECORD_DESCRIPTOR}: {written}, "
             + (f"{size}" if size is not None else f"{at_least} to {at_most}"),
             "write the length of the record, descriptor word included, before it",
+            raw=unit,
         )
 
-    def _fault(self, offset: int, code: str, got: str, expected: str, fix: str) -> Fault:
-        return Fault(max(self._number, 1), offset, "", "", code, got, expected, fix)
+    def _fault(
+        self, offset: int, code: str, got: str, expected: str, fix: str, *, raw: bytes = b""
+    ) -> Fault:
+        return Fault(max(self._number, 1), offset, "", "", code, got, expected, fix, raw)
 
 
 def _form_of(head: bytes) -> Form | None:
@@ -345,7 +355,7 @@ class _Input:
 
     __slots__ = ("_at", "_held", "_stream", "offset")
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._held = b""
         self._at = 0
