@@ -25,7 +25,7 @@ from tradeline_client.cli import app
 DOCUMENT: Final = Path(__file__).parents[1] / "docs/cli.md"
 COLUMNS: Final = "80"
 
-_PART: Final = re.compile(r"(<!-- help: ([a-z -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PART: Final = re.compile(r"(<!-- help: ([a-z0-9 -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def commands() -> dict[str, Any]:

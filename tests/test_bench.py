@@ -61,6 +61,17 @@ def test_prints_its_figures(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_metro2_prints_its_figures(tmp_path: Path) -> None:
+    printed = run(tmp_path, "tradeline_client", "metro2", "--records", "2000", "--json")
+
+    figures = json.loads(printed)
+    assert figures.keys() >= REQUIRED
+    assert figures["events"] == 2000
+    assert figures["events_made"] == 6000
+    assert set(figures["cpu_us_per_event"]) == {"parse", "map"}
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_scope_prints_its_figures(tmp_path: Path) -> None:
     printed = run(
         tmp_path, "tradeline_node", "scope", "--members", "20", "--events", "10000", "--json"

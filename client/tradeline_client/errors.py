@@ -5,7 +5,7 @@ Exceptions raised by `tradeline_client`.
   * FileError               a file that was named is missing or is not what it should be
   * SourceError             a file to import that can't be read at all
   * MappingError            a mapping that can't be used; says key and what was expected
-  * Metro2Error             a Metro 2 file can't be read on, or an account not be written to one
+  * Metro2Error             an account that can't be written to a Metro 2 file
   * FolderError             a client folder, profile or keystore that can't be used
   * StoreError              journal or vault can't be read or written
   * JournalConflictError    the ledger holds statements of this key that this folder did not sign
@@ -77,9 +77,9 @@ class MappingError(ClientError):
 
 
 class Metro2Error(ClientError):
-    """A Metro 2 file can't be read on, or an account can't be written to one."""
+    """An account can't be written to a Metro 2 file."""
 
-    code = "metro2-unusable"
+    code = "metro2-unwritable"
 
 
 class FolderError(ClientError):

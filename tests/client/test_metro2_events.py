@@ -15,10 +15,12 @@ from tradeline_client.metro2 import codes
 from tradeline_client.metro2.from_events import record_of
 from tradeline_client.metro2.layout import BASE, J1, J2, K1, K2, L1, Segment, segment
 from tradeline_client.metro2.record import Record
-from tradeline_client.metro2.to_events import AccountEvent, RecordFault, events_of
+from tradeline_client.metro2.refusal import RecordFault
+from tradeline_client.metro2.to_events import AccountEvent, events_of
+from tradeline_ledger.grid import METRO2_PROFILE, METRO2_STATUS, PBOC
 from tradeline_ledger.schemas import ASSET_STATUS, DEFAULT, RESOLUTION, SCHEMAS
 
-YEAR = 2026
+TODAY = "2026-03-01"
 HELD = (
     *("consumer_account_number", "portfolio_type", "account_type", "date_opened", "credit_limit"),
     *("highest_credit", "terms_duration", "terms_frequency", "scheduled_monthly_payment"),
@@ -28,6 +30,7 @@ HELD = (
     *("date_closed", "date_of_last_payment", "social_security_number", "ecoa_code"),
 )
 """Fields of a base segment that events hold."""
+BUCKETS = list(zip(METRO2_STATUS.symbols, METRO2_STATUS.firsts, strict=True))
 LATE = {"current_balance": 5_000, "amount_past_due": 700}
 SINCE = {"date_of_first_delinquency": date(2025, 9, 15)}
 
@@ -39,13 +42,13 @@ def record(*segments: Segment) -> Record:
 
 
 def events(*segments: Segment) -> tuple[AccountEvent, ...]:
-    made, faults = events_of(record(*segments), YEAR)
+    made, faults = events_of(record(*segments), TODAY)
     assert not faults
     return made
 
 
 def fault(*segments: Segment) -> RecordFault:
-    made, (found,) = events_of(record(*segments), YEAR)
+    made, (found,) = events_of(record(*segments), TODAY)
     assert not found.rejects or not made
     return found
 
@@ -93,7 +96,7 @@ def test_account_paid_as_agreed_is_opened_stated_and_paid() -> None:
     assert {each.subject.identifier for each in made} == {"536900007"}
 
 
-@pytest.mark.parametrize(("status", "days"), codes.DAYS_BY_STATUS.items())
+@pytest.mark.parametrize(("status", "days"), BUCKETS)
 def test_status_becomes_the_least_days_of_its_bucket(status: str, days: int) -> None:
     if days:
         made = events(account(1, account_status=status, **LATE, **SINCE))
@@ -106,16 +109,16 @@ def test_status_becomes_the_least_days_of_its_bucket(status: str, days: int) -> 
     assert said(made, "account.statement")["days_past_due"] == days
 
 
-def test_metro_2_begins_its_first_bucket_at_30_days_where_pboc_has_1() -> None:
-    for days in range(401):
-        rating, status = codes.rating_of(days), codes.status_of(days)
-        assert rating == str(min(days // 30, 6))
-        assert codes.DAYS_BY_RATING[rating] == codes.DAYS_BY_STATUS[status]
-        assert (
-            codes.DAYS_BY_STATUS[status] <= days < codes.DAYS_BY_STATUS[status] + 30 or days >= 180
-        )
-    assert codes.status_of(29) == "11"
-    assert codes.status_of(30) == "71"
+def test_1_of_metro_2_is_30_days_and_not_the_1_of_pboc() -> None:
+    made = events(account(1, account_status="71", **LATE, **SINCE))
+
+    days = said(made, "account.statement")["days_past_due"]
+    (written,) = record_of(made, "2026-01", "LOAN 1")
+    assert days == 30
+    assert written.text("account_status") == "71"
+    assert (METRO2_PROFILE.symbol(days), PBOC.symbol(days)) == ("1", "1")
+    assert (METRO2_PROFILE.symbol(days + 1), PBOC.symbol(days + 1)) == ("1", "2")
+    assert (METRO2_PROFILE.symbol(days - 1), PBOC.symbol(days - 1)) == ("0", "1")
 
 
 def test_amount_past_due_at_status_11_is_a_day_late() -> None:
@@ -214,7 +217,7 @@ def test_consumer_whose_association_ended_gets_no_events() -> None:
     }
     ended = segment(J1, {"segment_identifier": "J1", "ecoa_code": "T", **person})
 
-    made, (found,) = events_of(record(account(1), ended), YEAR)
+    made, (found,) = events_of(record(account(1), ended), TODAY)
 
     assert (found.field, found.code, found.rejects) == ("J1 ecoa_code", "association-ended", False)
     assert names(made) == ["opened", "statement", "payment"]
@@ -255,6 +258,11 @@ def test_changed_number_is_an_update() -> None:
         ({"account_status": "DA"}, "account_status", "deletion"),
         ({"account_status": "DF"}, "account_status", "deletion"),
         ({"date_of_account_information": None}, "date_of_account_information", "no-date"),
+        (
+            {"date_of_account_information": date(2026, 3, 2)},
+            "date_of_account_information",
+            "future-date",
+        ),
         ({"date_opened": None}, "date_opened", "no-date"),
         ({"date_opened": date(2026, 2, 1)}, "date_opened", "date-order"),
         ({"date_closed": date(2024, 3, 14)}, "date_closed", "date-order"),
@@ -279,7 +287,7 @@ def test_record_that_can_be_no_events_says_which_field_is_wrong(
 
 
 def test_closure_without_a_reason_is_left_out_and_the_rest_stands() -> None:
-    made, (found,) = events_of(record(account(1, date_closed=date(2026, 1, 20))), YEAR)
+    made, (found,) = events_of(record(account(1, date_closed=date(2026, 1, 20))), TODAY)
 
     assert (found.code, found.rejects) == ("closed-without-reason", False)
     assert names(made) == ["opened", "statement", "payment"]
@@ -338,7 +346,7 @@ def courses(draw: st.DrawFn) -> list[dict[str, Any]]:
         since = (since or day.replace(day=2)) if bucket else None
         course.append(
             {
-                "account_status": codes.status_of(bucket * 30),
+                "account_status": METRO2_STATUS.symbol(bucket * 30),
                 "current_balance": balance,
                 "amount_past_due": draw(st.integers(1, balance)) if bucket else 0,
                 "date_of_first_delinquency": since,

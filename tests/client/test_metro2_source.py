@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.metro2 import account, file_of, sample
 
-from tradeline_client.errors import Metro2Error
+from tradeline_client.errors import SourceError
 from tradeline_client.imports.columns import MappedChunk
 from tradeline_client.imports.encoding import encode_fields
 from tradeline_client.imports.fault import Severity
@@ -21,7 +21,7 @@ from tradeline_ledger.encoding import encode
 from tradeline_ledger.schema import Basis
 from tradeline_ledger.schemas import SCHEMAS
 
-YEAR = 2026
+TODAY = "2026-03-01"
 LINES = Form(Packing.CHARACTER, blocked=False, lines=True)
 JOINT = segment(
     J1,
@@ -37,7 +37,7 @@ JOINT = segment(
 def source(folder: Path, content: bytes, chunk_records: int = 3) -> Metro2Source:
     path = folder / "month.dat"
     path.write_bytes(content)
-    return Metro2Source(path, current_year=YEAR, chunk_records=chunk_records)
+    return Metro2Source(path, today=TODAY, chunk_records=chunk_records)
 
 
 def chunks(folder: Path, *accounts: tuple[Segment, ...], form: Form = LINES) -> list[MappedChunk]:
@@ -135,17 +135,17 @@ def test_what_was_read_of_a_cut_file_is_kept(tmp_path: Path) -> None:
     cut = source(tmp_path, content[: content.index(b"LOAN 4")])
     found: list[MappedChunk] = []
 
-    with pytest.raises(Metro2Error, match=r"month.dat: record 5.* trailer-missing"):
+    with pytest.raises(SourceError, match=r"month.dat: record 5.* trailer-missing"):
         found.extend(cut.chunks())
 
     assert {account for _, _, account in events(found)} == {"LOAN 1", "LOAN 2", "LOAN 3"}
 
 
 def test_file_that_is_no_metro_2_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Metro2Error, match=r"no-header.*HEADER"):
+    with pytest.raises(SourceError, match=r"no-header.*HEADER"):
         list(source(tmp_path, b"a;b\n1;2\n").chunks())
-    with pytest.raises(Metro2Error, match="can't be read"):
-        list(Metro2Source(tmp_path / "none.dat", current_year=YEAR).chunks())
+    with pytest.raises(SourceError, match="can't be read"):
+        list(Metro2Source(tmp_path / "none.dat", today=TODAY).chunks())
 
 
 def test_total_that_is_wrong_costs_no_record(tmp_path: Path) -> None:

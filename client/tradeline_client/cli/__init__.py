@@ -21,6 +21,7 @@ from tradeline_client.cli import (
     inquiry,
     key,
     ledger,
+    metro2,
     mirror,
     own,
     quality,
@@ -47,6 +48,6 @@ app = typer.Typer(
 for commands in (
     *(submit, own, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
     *(schema, key, governance, review, quality),
-    *(ledger, demo, bench, completion),
+    *(metro2, ledger, demo, bench, completion),
 ):
     commands.register(app)

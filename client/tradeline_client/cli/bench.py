@@ -127,6 +127,18 @@ def import_(
     _print(measure_import(rows), as_json=as_json)
 
 
+@bench.command("metro2")
+def metro2(
+    *,
+    records: Annotated[int, typer.Option(min=1, help="Accounts of the file.")] = 50_000,
+    as_json: Json = False,
+) -> None:
+    """A Metro 2 file parsed, every field checked, and mapped to events."""
+    from tradeline_client.bench.metro2 import measure_metro2  # noqa: PLC0415 - quick start-up
+
+    _print(measure_metro2(records), as_json=as_json)
+
+
 def _print(measured: Measured, *, as_json: bool) -> None:
     if as_json:
         print_json(measured.to_json())

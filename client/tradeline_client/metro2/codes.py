@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tradeline_ledger.schemas import FREQUENCY, PORTFOLIO, PRODUCT, ROLE, STAGE_DAYS
+from tradeline_ledger.schemas import FREQUENCY, PORTFOLIO, PRODUCT, ROLE
 
 CURRENCY: Final = "USD"
 MINOR_PER_DOLLAR: Final = 100
@@ -95,18 +95,6 @@ ROLES: Final = {
 """By ECOA code; T and Z end an association and make no events."""
 ECOA_ENDED: Final = frozenset("TZ")
 
-DAYS_BY_STATUS: Final = {
-    "11": 0,
-    "71": 30,
-    "78": 60,
-    "80": 90,
-    "82": 120,
-    "83": 150,
-    "84": 180,
-}
-"""Least days past due of an account status that is a bucket."""
-DAYS_BY_RATING: Final = {str(stage): stage * STAGE_DAYS for stage in range(7)}
-"""Least days past due of a payment rating or month of the history; 0 stands for 0 to 29."""
 RATED: Final = frozenset(("05", "13", "65", "88", "89", "94", "95"))
 """Statuses that say in the payment rating how late the account was."""
 DELETIONS: Final = frozenset(("DA", "DF"))
@@ -136,19 +124,3 @@ CLOSED_BY_CONSUMER: Final = "XA"
 """Compliance condition code: closed at the consumer's request."""
 PURCHASED_FROM: Final = "1"
 SOLD_TO: Final = "2"
-
-
-def bucket_days(days_past_due: int) -> int:
-    """Return the least days past due of the bucket that `days_past_due` falls into."""
-    return min(days_past_due // STAGE_DAYS, 6) * STAGE_DAYS
-
-
-def rating_of(days_past_due: int) -> str:
-    """Return the payment rating, or code of the history, for that many days past due."""
-    return str(bucket_days(days_past_due) // STAGE_DAYS)
-
-
-def status_of(days_past_due: int) -> str:
-    """Return the account status of an open account that is so many days past due."""
-    least = bucket_days(days_past_due)
-    return next(status for status, days in DAYS_BY_STATUS.items() if days == least)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tradeline_client.errors import Metro2Error
 from tradeline_client.metro2 import codes
-from tradeline_client.metro2.layout import BASE, HISTORY_MONTHS, J1, K1, K2, Segment, segment
+from tradeline_client.metro2.layout import BASE, J1, K1, K2, Segment, segment
+from tradeline_ledger.calendar import month_of
 from tradeline_ledger.event_types.account import DIRECTION
+from tradeline_ledger.grid import METRO2_PROFILE, METRO2_STATUS, MonthlyHistory, metro2_profile
 from tradeline_ledger.identifier import IdType, SubjectId
 from tradeline_ledger.schemas import (
     ASSET_STATUS,
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from tradeline_client.metro2.to_events import AccountEvent
     from tradeline_ledger.schema import EventSchema
 
-_MONTHS_A_YEAR: Final = 12
 _DOLLARS_MAX: Final = 999_999_999
 _CODES_OF_ROLES: Final = {number: code for code, number in reversed(codes.ROLES.items())} | {
     codes.ROLES[code]: code for code in "1235"
@@ -79,7 +80,7 @@ def record_of(
         "correction_indicator": "0",
         "consumer_account_number": account_number,
         "date_opened": date.fromisoformat(account.opened_on),
-        "payment_history_profile": _history(account, period),
+        "payment_history_profile": _profile(account, period),
     }
     known = persons or {}
     listed = sorted(account.roles.items(), key=lambda item: item[1])
@@ -169,7 +170,7 @@ def _state(account: _History, statement: dict[str, Any]) -> dict[str, Value]:
     days = statement["days_past_due"]
     values: dict[str, Value] = {
         "account_status": status,
-        "payment_rating": codes.rating_of(days) if status in codes.RATED else "",
+        "payment_rating": METRO2_PROFILE.symbol(days) if status in codes.RATED else "",
     }
     late = account.day(DELINQUENCY) == statement["on"]
     since = account.last(DELINQUENCY) if late else account.last(DEFAULTED)
@@ -204,35 +205,33 @@ def _status(account: _History, statement: dict[str, Any]) -> str:
         return next(status for status, name in codes.PAID_DEFAULTS.items() if name == kind)
     if account.last(CLOSED) and not statement["statement_balance_minor"]:
         return "13"
-    return codes.status_of(statement["days_past_due"])
+    return METRO2_STATUS.symbol(statement["days_past_due"])
 
 
-def _history(account: _History, period: str) -> str:
-    """Return a code for each of the months before `period`, the latest first."""
-    opened = account.opened_on[:7]
-    first = min(account.statements)
-    written = []
-    for back in range(1, HISTORY_MONTHS + 1):
-        month = _months_before(period, back)
-        statement = account.statements.get(month)
-        if statement is not None:
-            written.append(_month_code(account, statement))
-        else:
-            written.append("B" if month < max(opened, first) else "D")
-    return "".join(written)
+def _profile(account: _History, period: str) -> str:
+    """Return a symbol for each of the months before `period`, the latest first."""
+    days: dict[int, int] = {}
+    marks: dict[int, str] = {}
+    for statement in account.statements.values():
+        month = month_of(statement["on"])
+        days[month] = statement["days_past_due"]
+        if mark := _mark(account, statement):
+            marks[month] = mark
+    # What stands before the first statement is not known to the ledger.
+    first = max(month_of(account.opened_on), min(days))
+    return metro2_profile(MonthlyHistory(first, days, marks), month_of(f"{period}-01"))
 
 
-def _month_code(account: _History, statement: dict[str, Any]) -> str:
+def _mark(account: _History, statement: dict[str, Any]) -> str:
+    """Return the symbol of a month that is no number of days, or nothing."""
     asset_status = ASSET_STATUS.names[(statement["asset_status"] or 1) - 1]
     if asset_status == "written_off":
         return "L"
     if asset_status == "non_performing":
         kind = account.default_kind()
         return next((code for name, code in codes.DEFAULTS.values() if name == kind), "G")
-    days = statement["days_past_due"]
-    if not days and not statement["statement_balance_minor"]:
-        return "E"
-    return codes.rating_of(days)
+    owes = statement["days_past_due"] or statement["statement_balance_minor"]
+    return "" if owes else "E"
 
 
 def _sale(account: _History) -> tuple[Segment, ...]:
@@ -267,8 +266,3 @@ def _dollars(minor: int) -> int:
     if dollars > _DOLLARS_MAX:
         raise Metro2Error("an amount has more than 9 digits of dollars, which Metro 2 can't hold")
     return dollars
-
-
-def _months_before(period: str, back: int) -> str:
-    months = int(period[:4]) * _MONTHS_A_YEAR + int(period[5:]) - 1 - back
-    return f"{months // _MONTHS_A_YEAR:04}-{months % _MONTHS_A_YEAR + 1:02}"

@@ -142,8 +142,8 @@ class Profile(Kind):
 
     def decoder(self, length: int, packing: Packing | None) -> Callable[[bytes], Value]:
         """Return the function that checks each month."""
-        _ = packing
-        return partial(_profile, self.codes, length)
+        _ = length, packing
+        return partial(_profile, "".join(sorted(self.codes)).encode())
 
     def encode(self, value: Value, length: int, packing: Packing | None) -> bytes:
         """Return the profile, filled up."""
@@ -239,9 +239,10 @@ def packed_length(digits: int, *, dated: bool = False) -> int:
 
 
 def _text(raw: bytes) -> str:
-    if not _PRINTABLE.fullmatch(raw):
+    text = raw.decode("latin-1")
+    if not (text.isascii() and text.isprintable()):
         raise ValueError(_strange(raw, lambda byte: 0x20 <= byte < 0x7F))  # noqa: PLR2004 - ASCII
-    return raw.decode("ascii").rstrip(" ")
+    return text.rstrip(" ")
 
 
 def _code(codes: dict[bytes, str], raw: bytes) -> str:
@@ -251,12 +252,10 @@ def _code(codes: dict[bytes, str], raw: bytes) -> str:
     return code
 
 
-def _profile(codes: frozenset[str], length: int, raw: bytes) -> str:
-    text = raw.decode("latin-1")
-    for place, code in enumerate(text, 1):
-        if code not in codes:
-            raise ValueError(f"byte 0x{raw[place - 1]:02x} at place {place} of {length}")
-    return text.rstrip(" ")
+def _profile(codes: bytes, raw: bytes) -> str:
+    if raw.translate(None, codes):
+        raise ValueError(_strange(raw, codes.__contains__))
+    return raw.decode("ascii").rstrip(" ")
 
 
 def _number(blanks: bytes, raw: bytes) -> int | str:

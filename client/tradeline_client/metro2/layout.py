@@ -24,12 +24,12 @@ from tradeline_client.metro2.kind import (
     Value,
     packed_length,
 )
+from tradeline_ledger.grid import METRO2_MONTHS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DESCRIPTOR_BYTES: Final = 4
-HISTORY_MONTHS: Final = 24
 
 TEXT: Final = Text()
 NUMBER: Final = Number()
@@ -91,7 +91,7 @@ class Place:
 class Layout:
     """One kind of segment."""
 
-    __slots__ = ("_places", "fields", "index", "name")
+    __slots__ = ("_cuts", "_places", "fields", "index", "name")
 
     def __init__(self, name: str, *fields: FieldSpec) -> None:
         """Take the fields in their order."""
@@ -102,10 +102,23 @@ class Layout:
         """Place of each field among the values of a segment."""
         assert len(self.index) == len(fields), name
         self._places = {packing: _places(fields, packing) for packing in Packing}
+        self._cuts = {
+            packing: [(each.decode, slice(each.start, each.end)) for each in places]
+            for packing, places in self._places.items()
+        }
 
     def places(self, packing: Packing) -> tuple[Place, ...]:
         """Return where the fields stand in a file of this packing."""
         return self._places[packing]
+
+    def decode(self, raw: bytes, packing: Packing) -> tuple[Value, ...]:
+        """
+        Return the values of a segment; `places` tells of one that is wrong which field it is.
+
+        Raises:
+            ValueError: a field is wrong.
+        """
+        return tuple([decode(raw[cut]) for decode, cut in self._cuts[packing]])
 
     def length(self, packing: Packing) -> int:
         """Return the bytes of a segment, descriptor words left out."""
@@ -260,7 +273,7 @@ BASE: Final = Layout(
     _amount("actual_payment"),
     FieldSpec("account_status", 2, STATUS),
     FieldSpec("payment_rating", 1, RATING),
-    FieldSpec("payment_history_profile", HISTORY_MONTHS, HISTORY),
+    FieldSpec("payment_history_profile", METRO2_MONTHS, HISTORY),
     FieldSpec("special_comment", 2, TEXT),
     FieldSpec("compliance_condition_code", 2, TEXT),
     _amount("current_balance"),

@@ -25,8 +25,6 @@ CHARACTER_BYTES_MAX: Final = 9_999
 PACKED_BYTES_MAX: Final = 0xFFFF
 """Most bytes of a record or block, as two bytes can say."""
 
-_FILLERS: Final = (b" \0", b" \0")
-
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -140,27 +138,15 @@ def decode_segments(
         if end > len(body):
             faults.append(_too_short(layout, at, len(body), end - at))
             break
-        values = []
         piece = body[at:end]
-        for place in layout.places(packing):
-            try:
-                values.append(place.decode(piece[place.start : place.end]))
-            except ValueError as error:
-                name, kind = place.field.name, place.field.kind
-                faults.append(
-                    SegmentFault(
-                        at + place.start,
-                        layout.name,
-                        name,
-                        "field",
-                        str(error),
-                        kind.expected,
-                        f"correct {name} in the system that writes the file",
-                    )
-                )
-        segments.append(Segment(layout, tuple(values)))
+        try:
+            values = layout.decode(piece, packing)
+        except ValueError:
+            values = ()
+            faults += _wrong_fields(layout, piece, at, packing)
+        segments.append(Segment(layout, values))
         at = end
-        if not body[at:].strip(b" \0") or segments[0].layout is not BASE:
+        if at == len(body) or not body[at:].strip(b" \0") or segments[0].layout is not BASE:
             break
         following = APPENDED.get(body[at : at + 2])
         if following is None or (following not in REPEATED and _has(segments, following)):
@@ -178,6 +164,26 @@ def measure_segments(body: bytes, packing: Packing) -> int:
     while at < len(body) and body[at] in b" \0":
         at += 1
     return at
+
+
+def _wrong_fields(
+    layout: Layout, piece: bytes, at: int, packing: Packing
+) -> Iterator[SegmentFault]:
+    """Yield what is wrong with each field of a segment that stands at `at`."""
+    for place in layout.places(packing):
+        try:
+            place.decode(piece[place.start : place.end])
+        except ValueError as error:
+            name = place.field.name
+            yield SegmentFault(
+                at + place.start,
+                layout.name,
+                name,
+                "field",
+                str(error),
+                place.field.kind.expected,
+                f"correct {name} in the system that writes the file",
+            )
 
 
 def _has(segments: list[Segment], layout: Layout) -> bool:

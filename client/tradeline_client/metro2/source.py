@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 import pyarrow as pa
 
-from tradeline_client.errors import Metro2Error
+from tradeline_client.errors import SourceError
 from tradeline_client.imports.columns import EventColumns, MappedChunk
 from tradeline_client.imports.fault import RowFault, Severity
 from tradeline_client.metro2.fault import Fault
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from tradeline_client.metro2.kind import Value
     from tradeline_client.metro2.record import Form, Record
-    from tradeline_client.metro2.to_events import AccountEvent, RecordFault
+    from tradeline_client.metro2.refusal import RecordFault
+    from tradeline_client.metro2.to_events import AccountEvent
     from tradeline_ledger.field import Kind
     from tradeline_ledger.finding import Finding
     from tradeline_ledger.identifier import SubjectId
@@ -57,7 +58,7 @@ class Metro2Source:
         self,
         path: Path,
         *,
-        current_year: int,
+        today: str,
         basis: Basis = Basis.CONTRACT,
         chunk_records: int = CHUNK_RECORDS,
     ) -> None:
@@ -66,12 +67,12 @@ class Metro2Source:
 
         Args:
             path: the file.
-            current_year: last year in which a person can be born.
+            today: `YYYY-MM-DD`, after which nothing can have happened yet.
             basis: of every event.
             chunk_records: records of a chunk.
         """
         self._path = path
-        self._current_year = current_year
+        self._today = today
         self._basis = basis
         self._chunk_records = chunk_records
         self._hash = hashlib.sha256()
@@ -96,12 +97,12 @@ class Metro2Source:
             first_row: chunks that end before this row are left out.
 
         Raises:
-            Metro2Error: the file can't be read on; what was yielded stands.
+            SourceError: the file can't be read on; what was yielded stands.
         """
         try:
             stream = self._path.open("rb")
         except OSError as error:
-            raise Metro2Error(f"{self._path} can't be read: {error.strerror}") from error
+            raise SourceError(f"{self._path} can't be read: {error.strerror}") from error
         self._hash, self.bytes_read = hashlib.sha256(), 0
         with stream:
             yield from self._chunks(stream, first_row)
@@ -113,7 +114,7 @@ class Metro2Source:
             if isinstance(found, Fault) and found.code in _ENDS:
                 if chunk.row_count and chunk.end > first_row:
                     yield chunk.mapped()
-                raise Metro2Error(f"{self._path.name}: {found}")
+                raise SourceError(f"{self._path.name}: {found}")
             if chunk.row_count == self._chunk_records and _begins_row(found, chunk.end):
                 if chunk.end > first_row:
                     yield chunk.mapped()
@@ -121,7 +122,7 @@ class Metro2Source:
             if isinstance(found, Fault):
                 chunk.refuse(found, lines=reader.form.lines)
             elif found.layout is BASE:
-                chunk.add(found, reader.form, self._current_year)
+                chunk.add(found, reader.form, self._today)
             elif found.number == _HEADER_NUMBER:
                 chunk.version = _version(found.base["activity_date"], "")
         if chunk.faults or (chunk.row_count and chunk.end > first_row):
@@ -164,12 +165,12 @@ class _Chunk:
         """Row behind its last one."""
         return self.first_row + self.row_count
 
-    def add(self, record: Record, form: Form, current_year: int) -> None:
+    def add(self, record: Record, form: Form, today: str) -> None:
         """Map a record of an account."""
         row, line = _row(record), record.number if form.lines else 0
         assert row == self.end, (row, self.end)
         self._lines.append(line)
-        events, faults = events_of(record, current_year)
+        events, faults = events_of(record, today)
         self.faults += (_row_fault(row, line, each) for each in faults)
         if any(each.rejects for each in faults):
             self._originals[row] = (_shown(encode_record(record, form)),)

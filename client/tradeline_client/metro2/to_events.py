@@ -12,15 +12,16 @@ delinquency.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tradeline_client.metro2 import codes
-from tradeline_client.metro2.layout import J1, J2, K1, K2, L1, Segment
-from tradeline_ledger.errors import EventError, IdentifierError
+from tradeline_client.metro2.consumer import consumer
+from tradeline_client.metro2.layout import J1, J2, K1, K2, L1
+from tradeline_client.metro2.refusal import RecordFault, RejectedError, rejected
+from tradeline_ledger.errors import EventError
 from tradeline_ledger.event_types.account import DIRECTION
-from tradeline_ledger.identifier import IdType, SubjectId, parse_identifier
+from tradeline_ledger.grid import METRO2_PROFILE, METRO2_STATUS
 from tradeline_ledger.schemas import (
     ASSET_STATUS,
     CLOSED,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tradeline_client.metro2.record import Record
+    from tradeline_ledger.identifier import SubjectId
     from tradeline_ledger.schema import EventSchema
 
 EVENT_TYPES: Final = (
@@ -54,9 +56,6 @@ EVENT_TYPES: Final = (
     *(TRANSFERRED, CLOSED),
 )
 """What a record can become, in the order in which it happens."""
-
-_SSN_DIGITS: Final = 9
-_FIX_SOURCE: Final = "correct it in the system that writes the file"
 
 
 class AccountEvent(NamedTuple):
@@ -70,30 +69,8 @@ class AccountEvent(NamedTuple):
     fields: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordFault:
-    """Why a record, or a part of it, makes no events."""
-
-    field: str
-    """Of the record."""
-    code: str
-    got: str
-    expected: str
-    fix: str = _FIX_SOURCE
-    rejects: bool = True
-    """False where the events of the rest stand."""
-
-
-class _RejectedError(Exception):
-    """Ends the mapping of a record with its fault."""
-
-    def __init__(self, fault: RecordFault) -> None:
-        super().__init__(fault.code)
-        self.fault = fault
-
-
 def events_of(
-    record: Record, current_year: int
+    record: Record, today: str
 ) -> tuple[tuple[AccountEvent, ...], tuple[RecordFault, ...]]:
     """
     Return what a base record becomes, by time, and what is wrong with it.
@@ -102,19 +79,19 @@ def events_of(
 
     Args:
         record: with a base segment.
-        current_year: last year in which a person can be born.
+        today: `YYYY-MM-DD`, after which nothing can have happened yet.
     """
     faults: list[RecordFault] = []
     try:
-        account = _Account(record)
+        account = _Account(record, today)
         parts = list(account.parts(faults))
         events: list[AccountEvent] = []
         for place, segment in enumerate((record.base, *record.appended(J1, J2))):
-            consumer = _consumer(segment, current_year, faults)
-            if consumer is not None:
-                events += account.events(parts, *consumer, suffix=f" {place}" if place else "")
-    except _RejectedError as rejected:
-        return (), (rejected.fault,)
+            who = consumer(segment, int(today[:4]), faults)
+            if who is not None:
+                events += account.events(parts, *who, suffix=f" {place}" if place else "")
+    except RejectedError as error:
+        return (), (error.fault,)
     return tuple(events), tuple(faults)
 
 
@@ -130,15 +107,15 @@ class _Part(NamedTuple):
 class _Account:
     """One record, its fields in the ledger's words."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, today: str) -> None:
         base = record.base
         self._record, self._base = record, base
         self._account = base.text("consumer_account_number").strip()
         if not self._account:
-            raise _rejected("consumer_account_number", "no-account", "blanks", "an account number")
+            raise rejected("consumer_account_number", "no-account", "blanks", "an account number")
         self._status = base.text("account_status")
         if self._status in codes.DELETIONS:
-            raise _rejected(
+            raise rejected(
                 "account_status",
                 "deletion",
                 self._status,
@@ -146,6 +123,9 @@ class _Account:
                 "retract its events (correction.retract) with the reason",
             )
         self._on = self._day("date_of_account_information", needed=True)
+        if self._on > today:
+            name = "date_of_account_information"
+            raise rejected(name, "future-date", "a later day", f"not after today, {today}")
         self._opened_on = self._day("date_opened", needed=True)
         self._closed_on = self._day("date_closed")
         self._first_delinquent_on = self._day("date_of_first_delinquency")
@@ -155,11 +135,11 @@ class _Account:
             ("date_of_first_delinquency", self._first_delinquent_on),
         ):
             if day > self._on:
-                raise _rejected(
+                raise rejected(
                     name, "date-order", "a later day", "not after date_of_account_information"
                 )
         if self._closed_on and self._closed_on < self._opened_on:
-            raise _rejected("date_closed", "date-order", "an earlier day", "not before date_opened")
+            raise rejected("date_closed", "date-order", "an earlier day", "not before date_opened")
         self._balance = self._minor("current_balance")
         self._past_due = self._minor("amount_past_due")
         self._days = self._days_past_due()
@@ -189,7 +169,7 @@ class _Account:
         Yield the events for one consumer.
 
         Raises:
-            _RejectedError: an event breaks a rule of its type.
+            RejectedError: an event breaks a rule of its type.
         """
         for schema, occurred_on, ref, values in parts:
             given = {**values, "role": role} if schema is OPENED else values
@@ -197,7 +177,7 @@ class _Account:
             try:
                 SCHEMAS.check(schema.number, schema.version, fields, occurred_on)
             except EventError as error:
-                raise _rejected("", "event-rule", str(error), f"a valid {schema.name}") from None
+                raise rejected("", "event-rule", str(error), f"a valid {schema.name}") from None
             yield AccountEvent(schema, subject, occurred_on, ref + suffix, self._account, fields)
 
     def _part(self, schema: EventSchema, occurred_on: str, when: str, **values: Any) -> _Part:
@@ -207,7 +187,7 @@ class _Account:
         base = self._base
         product = codes.PRODUCTS.get(base.text("account_type"))
         if product is None:
-            raise _rejected(
+            raise rejected(
                 "account_type",
                 "no-product",
                 "a type that is no credit, or is unknown",
@@ -233,7 +213,7 @@ class _Account:
             return None
         text = self._base.text("terms_duration")
         if not text.isdecimal() or not int(text):
-            raise _rejected(
+            raise rejected(
                 "terms_duration", "no-duration", "no number of months", "001 to 999 for loans"
             )
         return int(text)
@@ -298,7 +278,7 @@ class _Account:
         amount = self._minor("original_charge_off_amount") if kind == "charge_off" else 0
         amount = amount or self._balance or self._past_due
         if not amount:
-            raise _rejected(
+            raise rejected(
                 "current_balance", "default-without-amount", "0", "what was owed at default"
             )
         yield self._part(
@@ -319,6 +299,8 @@ class _Account:
             kind = "asset_in_lieu"
         else:
             return
+        if self._closed_on and self._closed_on[:7] != self._on[:7]:
+            return  # it was reported in its month, with what was paid then
         yield self._part(
             RESOLVED,
             self._closed_on or self._on,
@@ -390,19 +372,18 @@ class _Account:
         )
 
     def _days_past_due(self) -> int:
-        status = self._status
-        if status in codes.DAYS_BY_STATUS:
-            days = codes.DAYS_BY_STATUS[status]
-        elif status in codes.DEFAULTS and status not in codes.RATED:
+        status, rating = self._status, self._base.text("payment_rating")
+        if status in METRO2_STATUS.symbols:
+            days = METRO2_STATUS.days(status).first
+        elif status not in codes.RATED and status in codes.DEFAULTS:
             days = self._days_in_default()
+        elif rating in METRO2_PROFILE.symbols:
+            days = METRO2_PROFILE.days(rating).first
         else:
-            rating = self._base.text("payment_rating")
-            days = codes.DAYS_BY_RATING.get(rating, 0)
-            if rating in ("G", "L"):
-                days = self._days_in_default()
+            days = self._days_in_default() if rating else 0
         if days >= STAGE_DAYS and not self._past_due:
-            if status in codes.DAYS_BY_STATUS:
-                raise _rejected(
+            if status in METRO2_STATUS.symbols:
+                raise rejected(
                     "amount_past_due", "dpd-without-amount", "0", "what is due at this status"
                 )
             return 0  # what was late is paid, sold or written off
@@ -415,7 +396,7 @@ class _Account:
 
     def _delinquent_since(self) -> str:
         if not self._first_delinquent_on:
-            raise _rejected(
+            raise rejected(
                 "date_of_first_delinquency",
                 "no-first-delinquency",
                 "no day",
@@ -428,47 +409,8 @@ class _Account:
         if isinstance(value, date):
             return value.isoformat()
         if needed:
-            raise _rejected(name, "no-date", "no day", "a day written as MMDDYYYY")
+            raise rejected(name, "no-date", "no day", "a day written as MMDDYYYY")
         return ""
 
     def _minor(self, name: str) -> int:
         return self._base.number(name) * codes.MINOR_PER_DOLLAR
-
-
-def _consumer(
-    segment: Segment, current_year: int, faults: list[RecordFault]
-) -> tuple[SubjectId, int] | None:
-    """Return who a segment is about and the role, None where the association has ended."""
-    ecoa = segment.text("ecoa_code")
-    if ecoa in codes.ECOA_ENDED:
-        faults.append(
-            RecordFault(
-                f"{segment.layout.name} ecoa_code",
-                "association-ended",
-                ecoa,
-                "a code of a consumer who is still liable",
-                "no events are made for this consumer; retract earlier ones if they were wrong",
-                rejects=False,
-            )
-        )
-        return None
-    role = codes.ROLES.get(ecoa)
-    if role is None:
-        expected = "one of " + ", ".join(sorted(codes.ROLES))
-        raise _rejected(f"{segment.layout.name} ecoa_code", "no-role", "blank", expected)
-    digits = f"{segment.number('social_security_number'):0{_SSN_DIGITS}}"
-    try:
-        return parse_identifier(IdType.US_SSN, digits, current_year), role
-    except IdentifierError:
-        raise _rejected(
-            f"{segment.layout.name} social_security_number",
-            "identifier",
-            "zeros" if not int(digits) else "a number that was never issued",
-            "a social security number",
-        ) from None
-
-
-def _rejected(
-    field: str, code: str, got: str, expected: str, fix: str = _FIX_SOURCE
-) -> _RejectedError:
-    return _RejectedError(RecordFault(field, code, got, expected, fix))
