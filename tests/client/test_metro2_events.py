@@ -342,7 +342,7 @@ def courses(draw: st.DrawFn) -> list[dict[str, Any]]:
     course, history, since = [], "", None
     for day in MONTHS[:count]:
         bucket = draw(st.integers(0, 6))
-        balance = draw(st.integers(bucket > 0, 999_999))
+        balance = draw(st.just(int(bucket > 0)) | st.integers(1, 999_999))
         since = (since or day.replace(day=2)) if bucket else None
         course.append(
             {

@@ -109,6 +109,17 @@ def test_wrong_record_is_refused_alone_and_repeated_for_the_reject_file(tmp_path
     assert "536900002" not in repr(chunk)
 
 
+def test_doubtful_record_is_for_a_person_and_repeated_once(tmp_path: Path) -> None:
+    doubtful = account(1, terms_duration="600")
+
+    (chunk,) = chunks(tmp_path, (doubtful, JOINT), (account(2),))
+
+    (fault,) = chunk.faults
+    assert (fault.row, fault.field, fault.severity) == (0, "term_months", Severity.QUARANTINE)
+    assert list(chunk.originals) == [0]
+    assert {row for row, _, _ in events([chunk])} == {0, 1}
+
+
 def test_faults_hold_no_identifier(tmp_path: Path) -> None:
     wrong = account(1, social_security_number=666_90_0001)
 

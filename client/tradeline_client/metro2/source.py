@@ -26,7 +26,7 @@ from tradeline_ledger.field import Amount, Choice, Integer
 from tradeline_ledger.schema import Basis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from tradeline_client.metro2.kind import Value
@@ -171,18 +171,12 @@ class _Chunk:
         assert row == self.end, (row, self.end)
         self._lines.append(line)
         events, faults = events_of(record, today)
-        self.faults += (_row_fault(row, line, each) for each in faults)
-        if any(each.rejects for each in faults):
+        found = [_row_fault(row, line, each) for each in faults]
+        if not any(each.rejects for each in faults):
+            found += self._take(row, line, record, events)
+        self.faults += found
+        if any(each.severity is not Severity.WARNING for each in found):
             self._originals[row] = (_shown(encode_record(record, form)),)
-            return
-        base = record.base
-        version = _version(base["time_stamp"], base.text("correction_indicator")) or self.version
-        findings = {}
-        for event in events:
-            self._events.setdefault(event.schema, []).append((row, version, event))
-            for each in event.schema.doubtful(event.fields, event.occurred_on):
-                findings[event.schema, each.code, each.field] = each
-        self.faults += (_row_doubt(row, line, each) for each in findings.values())
 
     def refuse(self, fault: Fault, *, lines: bool) -> None:
         """Take a record that can't be read, or a fault of the file."""
@@ -204,6 +198,20 @@ class _Chunk:
                 severity=Severity.REJECT if costs else Severity.WARNING,
             )
         )
+
+    def _take(
+        self, row: int, line: int, record: Record, events: tuple[AccountEvent, ...]
+    ) -> Iterable[RowFault]:
+        """Keep the events of a record, and return what is doubtful about them."""
+        base = record.base
+        version = _version(base["time_stamp"], base.text("correction_indicator")) or self.version
+        # Consumers of one account share what is doubtful about it.
+        findings = {}
+        for event in events:
+            self._events.setdefault(event.schema, []).append((row, version, event))
+            for each in event.schema.doubtful(event.fields, event.occurred_on):
+                findings[event.schema, each.code, each.field] = each
+        return [_row_doubt(row, line, each) for each in findings.values()]
 
     def mapped(self) -> MappedChunk:
         """Return the chunk."""
