@@ -26,7 +26,7 @@ from tradeline_client.imports.validation import Mask, broken, mask_of, numbers, 
 from tradeline_ledger.calendar import year_of
 from tradeline_ledger.event import REFERENCE_CHARS_MAX
 from tradeline_ledger.field import Currency, shown
-from tradeline_ledger.rule import OCCURRED_ON
+from tradeline_ledger.rule import OCCURRED_ON, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -277,15 +277,28 @@ class _Mapped:
         )
 
     def _check_rules(self) -> None:
-        for rule in self._event.schema.rules:
-            wrong = broken(rule, self._parts) & self._view.fine
-            for place in np.flatnonzero(wrong):
-                one = np.zeros(len(wrong), np.bool_)
-                one[place] = True
-                read = {name: self._parts[name][int(place)].as_py() for name in rule.reads}
-                self._view.fault(
-                    one, rule.code, rule.expected, rule.fix, field=rule.reads[0], got=_shown(read)
-                )
+        """Refuse rows that break a rule of the type, and name those that are doubtful."""
+        schema = self._event.schema
+        for rule in schema.rules:
+            self._check_rule(rule, Severity.REJECT)
+        for doubt in schema.doubts:
+            self._check_rule(doubt.rule, doubt.severity)
+
+    def _check_rule(self, rule: Rule, severity: Severity) -> None:
+        wrong = broken(rule, self._parts) & self._view.fine
+        for place in np.flatnonzero(wrong).tolist():
+            one = np.zeros(len(wrong), np.bool_)
+            one[place] = True
+            read = {name: self._parts[name][place].as_py() for name in rule.reads}
+            self._view.fault(
+                one,
+                rule.code,
+                rule.expected,
+                rule.fix,
+                field=rule.reads[0],
+                got=_shown(read),
+                severity=severity,
+            )
 
     def _template(self, part: str, pieces: tuple[Piece, ...]) -> pa.StringArray:
         texts: list[pa.Array] = []
