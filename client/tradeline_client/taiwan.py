@@ -15,6 +15,10 @@ in by a rule that stands here in words:
   when first seen, and keeps that day for as long as it lasts;
 * the amount in default is the last positive bill; 347 clients never had one and owe 1 dollar.
 
+All but the last two is said by the ready mapping `taiwan-cards`; those look at several months of
+one client, which no mapping can, and become columns of the file that is mapped. Whom a card belongs
+to is one, too: the data set names nobody.
+
 The file also has sex, marriage, education and age. They are not read: no event has a place for
 them.
 """
@@ -22,30 +26,23 @@ them.
 from __future__ import annotations
 
 import csv
+import tempfile
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tradeline_client.datasets import TAIWAN_CARDS, DatasetError, read_dataset
-from tradeline_ledger.calendar import MONTHS_PER_YEAR, last_date, month_of, period
-from tradeline_ledger.event import Report
-from tradeline_ledger.schema import Basis
-from tradeline_ledger.schemas import (
-    DEFAULT,
-    DEFAULTED,
-    DELINQUENCY,
-    OPENED,
-    PORTFOLIO,
-    PRODUCT,
-    ROLE,
-    SECURITY,
-    STAGE,
-    STAGE_DAYS,
-    STATEMENT,
-)
+from tradeline_client.imports.fault import Severity
+from tradeline_client.imports.mapping_file import load_mapping
+from tradeline_client.imports.mapping_run import map_file
+from tradeline_client.imports.report import reports_of
+from tradeline_ledger.calendar import MONTHS_PER_YEAR, month_of, period
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from tradeline_ledger.event import Report
+    from tradeline_ledger.identifier import SubjectId
 
 CURRENCY: Final = "TWD"
 MINOR_PER_DOLLAR: Final = 100
@@ -59,13 +56,11 @@ _STATUS_COLUMNS = ("PAY_6", "PAY_5", "PAY_4", "PAY_3", "PAY_2", "PAY_0")
 _BILL_COLUMNS = tuple(f"BILL_AMT{place}" for place in range(MONTHS, 0, -1))
 _PAID_COLUMNS = tuple(f"PAY_AMT{place}" for place in range(MONTHS, 0, -1))
 _DEFAULT_COLUMN = "default-payment-next-month"
-
-_CREDIT_CARD = PRODUCT.number("credit_card")
-_REVOLVING = PORTFOLIO.number("revolving")
-_PRIMARY = ROLE.number("primary")
-_UNSECURED = SECURITY.number("unsecured")
-_PAYMENT_DEFAULT = DEFAULT.number("payment_default")
-_LAST_STAGE = len(STAGE.names)
+_COLUMNS = (
+    *("ID", "LIMIT_BAL", *_STATUS_COLUMNS, *_BILL_COLUMNS, *_PAID_COLUMNS, _DEFAULT_COLUMN),
+    *("resident_id", *(f"first_delinquent_{place}" for place in range(1, MONTHS + 1))),
+    *("first_delinquent_at_default", "default_minor"),
+)
 
 
 class CardClient(NamedTuple):
@@ -132,24 +127,32 @@ def months_shift(today: str) -> int:
     return month_of(today) - 1 - LAST_MONTH
 
 
-def events_of(client: CardClient, shift: int) -> list[Report]:
-    """Return what a lender reports about one client, by day, moved by `shift` months."""
+def card_reports(
+    cards: Iterable[tuple[CardClient, SubjectId]], shift: int
+) -> dict[int, list[Report]]:
+    """
+    Return what a lender reports about each client, by number, moved by `shift` months.
+
+    The cards are written as the file that a lender would have, with whom each belongs to, and are
+    mapped as any file that is imported.
+    """
     months = _months(shift)
-    account = f"card {client.number:05}"
-    reports = [_opened(client, account, months[0])]
-    first_delinquent_on: str | None = None
-    # An index is quicker than zipping five tuples, and this runs 180,000 times.
-    for place in range(MONTHS):
-        month, late = months[place], client.months_late[place]
-        reports.append(_statement(client, account, month, place))
-        if late < 1:
-            first_delinquent_on = None
-            continue
-        if first_delinquent_on is None:
-            first_delinquent_on = f"{period(month.number - late + 1)}-01"
-        reports.append(_delinquency(client, account, month, late, first_delinquent_on))
-    if client.defaulted:
-        reports.append(_default(client, account, months[MONTHS], first_delinquent_on))
+    reports: dict[int, list[Report]] = {}
+    numbers = []
+    with tempfile.TemporaryDirectory(prefix="tradeline-cards-") as folder:
+        path = Path(folder) / "cards.csv"
+        with path.open("w", encoding="ascii", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(_COLUMNS)
+            for client, subject in cards:
+                writer.writerow(_cells(client, subject, months))
+                numbers.append(client.number)
+        mapping = load_mapping("taiwan-cards", _parameters(months))
+        for chunk in map_file(path, mapping, months[MONTHS].first_on):
+            rejected = [each for each in chunk.faults if each.severity is Severity.REJECT]
+            assert not rejected, rejected[0]
+            for row, _, report in reports_of(chunk):
+                reports.setdefault(numbers[row], []).append(report)
     return reports
 
 
@@ -161,13 +164,18 @@ def count_types(reports: Iterable[Report]) -> dict[str, int]:
     return counts
 
 
+def amount_in_default_minor(bills_twd: Sequence[int]) -> int:
+    """Return the last positive bill in minor units, or 1 dollar where there never was one."""
+    positive = (bill * MINOR_PER_DOLLAR for bill in reversed(bills_twd) if bill > 0)
+    return next(positive, _DEFAULT_MINOR_MIN)
+
+
 class _Month(NamedTuple):
     """One month with the texts that events of it need."""
 
     number: int
     period: str
     first_on: str
-    last_on: str
 
 
 @lru_cache(maxsize=4)
@@ -175,87 +183,43 @@ def _months(shift: int) -> tuple[_Month, ...]:
     """Return the six months of statements and the one after, moved by `shift` months."""
     first = LAST_MONTH - MONTHS + 1 + shift
     return tuple(
-        _Month(number, period(number), f"{period(number)}-01", last_date(number))
+        _Month(number, period(number), f"{period(number)}-01")
         for number in range(first, first + MONTHS + 1)
     )
 
 
-def _opened(client: CardClient, account: str, month: _Month) -> Report:
-    return Report(
-        schema=OPENED,
-        occurred_on=month.first_on,
-        basis=Basis.CONTRACT,
-        ref=f"opened {client.number:05}",
-        account=account,
-        fields=OPENED.values(
-            product=_CREDIT_CARD,
-            portfolio=_REVOLVING,
-            role=_PRIMARY,
-            currency=CURRENCY,
-            limit_minor=client.limit_twd * MINOR_PER_DOLLAR,
-            security=_UNSECURED,
-        ),
-    )
+def _parameters(months: Sequence[_Month]) -> dict[str, str]:
+    return {f"month_{place}": month.period for place, month in enumerate(months, start=1)}
 
 
-def _statement(client: CardClient, account: str, month: _Month, place: int) -> Report:
-    late = client.months_late[place]
-    return Report(
-        schema=STATEMENT,
-        occurred_on=month.last_on,
-        basis=Basis.CONTRACT,
-        ref=f"statement {client.number:05} {month.period}",
-        account=account,
-        fields=STATEMENT.values(
-            period=month.period,
-            currency=CURRENCY,
-            statement_balance_minor=client.bills_twd[place] * MINOR_PER_DOLLAR,
-            days_past_due=max(late, 0) * STAGE_DAYS,
-            past_due_minor=None if late > 0 else 0,
-            paid_minor=client.paid_twd[place] * MINOR_PER_DOLLAR,
-        ),
-    )
+def _cells(client: CardClient, subject: SubjectId, months: Sequence[_Month]) -> list[object]:
+    """Return the columns of one client, those that no mapping can say among them."""
+    began = _first_delinquent(client, months)
+    return [
+        client.number,
+        client.limit_twd,
+        *client.months_late,
+        *client.bills_twd,
+        *client.paid_twd,
+        int(client.defaulted),
+        subject.identifier,
+        *began,
+        began[-1] or months[MONTHS].first_on,
+        amount_in_default_minor(client.bills_twd),
+    ]
 
 
-def _delinquency(
-    client: CardClient, account: str, month: _Month, late: int, first_delinquent_on: str
-) -> Report:
-    return Report(
-        schema=DELINQUENCY,
-        occurred_on=month.last_on,
-        basis=Basis.CONTRACT,
-        ref=f"delinquency {client.number:05} {month.period}",
-        account=account,
-        fields=DELINQUENCY.values(
-            first_delinquent_on=first_delinquent_on,
-            days_past_due=late * STAGE_DAYS,
-            stage=min(late, _LAST_STAGE),
-        ),
-    )
-
-
-def _default(
-    client: CardClient, account: str, month: _Month, first_delinquent_on: str | None
-) -> Report:
-    return Report(
-        schema=DEFAULTED,
-        occurred_on=month.first_on,
-        basis=Basis.CONTRACT,
-        ref=f"default {client.number:05}",
-        account=account,
-        fields=DEFAULTED.values(
-            kind=_PAYMENT_DEFAULT,
-            currency=CURRENCY,
-            amount_minor=amount_in_default_minor(client.bills_twd),
-            first_delinquent_on=first_delinquent_on or month.first_on,
-        ),
-    )
-
-
-def amount_in_default_minor(bills_twd: Sequence[int]) -> int:
-    """Return the last positive bill in minor units, or 1 dollar where there never was one."""
-    positive = (bill * MINOR_PER_DOLLAR for bill in reversed(bills_twd) if bill > 0)
-    return next(positive, _DEFAULT_MINOR_MIN)
+def _first_delinquent(client: CardClient, months: Sequence[_Month]) -> list[str]:
+    """Return the first day of the delinquency that lasts in each month, empty where none does."""
+    began: list[str] = []
+    since = ""
+    for month, late in zip(months, client.months_late, strict=False):
+        if late < 1:
+            since = ""
+        elif not since:
+            since = f"{period(month.number - late + 1)}-01"
+        began.append(since)
+    return began
 
 
 def _whole(text: str) -> int:

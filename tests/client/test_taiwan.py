@@ -5,34 +5,62 @@ from __future__ import annotations
 import csv
 import io
 import random
+from functools import cache
 from itertools import pairwise
 
 import pytest
+from tests.card_events import events_of
 from tests.cards import clients, wheel
 
 from tradeline_client.datasets import TAIWAN_CARDS, DatasetError, read_dataset
 from tradeline_client.taiwan import (
     CardClient,
     amount_in_default_minor,
+    card_reports,
     count_types,
-    events_of,
     months_shift,
     parse_clients,
 )
 from tradeline_ledger.calendar import month_of
-from tradeline_ledger.event import References, bind, decode_event, encode_event, report_to_json
+from tradeline_ledger.event import (
+    References,
+    Report,
+    bind,
+    decode_event,
+    encode_event,
+    report_to_json,
+)
+from tradeline_ledger.identifier import IdType, parse_identifier, resident_id
 from tradeline_ledger.schemas import SCHEMAS
 
 TODAY = "2026-11-23"
 SHIFT = months_shift(TODAY)
+SOMEBODY = parse_identifier(IdType.RESIDENT_ID, resident_id("110101", "1890-03-07", 42), 2026)
 NOT_FOR_THE_LEDGER = ("SEX", "AGE", "EDUCATION", "MARRIAGE")
+
+
+@cache
+def everything() -> dict[int, list[Report]]:
+    """Return the reports of the real file, by number of the client."""
+    return card_reports(((client, SOMEBODY) for client in clients()), SHIFT)
+
+
+def reports_of(client: CardClient, shift: int) -> list[Report]:
+    return card_reports([(client, SOMEBODY)], shift)[client.number]
+
+
+def test_the_ready_mapping_gives_what_plain_code_gives_for_all_30_000_cards() -> None:
+    found = everything()
+    assert list(found) == list(range(1, 30_001))
+    for client in clients():
+        assert found[client.number] == events_of(client, SHIFT)
 
 
 def test_real_file_gives_the_known_totals() -> None:
     everyone = clients()
     assert len(everyone) == 30_000
     assert [client.number for client in everyone] == list(range(1, 30_001))
-    assert count_types(report for client in everyone for report in events_of(client, SHIFT)) == {
+    assert count_types(report for reports in everything().values() for report in reports) == {
         "account.opened": 30_000,
         "account.statement": 180_000,
         "account.delinquency": 25_026,
@@ -58,8 +86,8 @@ def test_every_event_of_every_client_follows_its_schema() -> None:
     references = References(b"r" * 32)
     refs = set()
     count = longest = 0
-    for client in clients():
-        for report in events_of(client, SHIFT):
+    for reports in everything().values():
+        for report in reports:
             event = bind(report, references, lambda _year, ref: ref)
             encoded = encode_event(event)
             refs.add(event.ref)
@@ -77,7 +105,7 @@ def test_months_end_in_the_month_before_today() -> None:
         ("2026-01-01", "2025-07", "2025-12", "2026-01-01"),
         ("2005-10-31", "2005-04", "2005-09", "2005-10-01"),
     ):
-        reports = events_of(clients()[0], months_shift(today))
+        reports = reports_of(clients()[0], months_shift(today))
         statements = [report for report in reports if report.schema.name == "account.statement"]
         assert statements[0].fields[0] == first
         assert statements[-1].fields[0] == last
@@ -97,7 +125,7 @@ ROW = CardClient(
 
 
 def test_one_client_as_events() -> None:
-    lines = [report_to_json(report) for report in events_of(ROW, months_shift("2026-11-23"))]
+    lines = [report_to_json(report) for report in reports_of(ROW, months_shift("2026-11-23"))]
     brief = [(line["type"], line["occurred_on"], line["ref"], line["fields"]) for line in lines]
     assert all(line["account"] == "card 00007" and line["basis"] == "contract" for line in lines)
     assert brief[0] == (
@@ -151,7 +179,7 @@ def test_one_client_as_events() -> None:
 
 def test_default_of_who_was_never_late_began_on_its_own_day() -> None:
     never_late = ROW._replace(months_late=(0,) * 6)
-    line = report_to_json(events_of(never_late, SHIFT)[-1])
+    line = report_to_json(reports_of(never_late, SHIFT)[-1])
     assert line["fields"]["first_delinquent_on"] == line["occurred_on"] == "2026-11-01"
 
 

@@ -208,8 +208,6 @@ class Mapping:
     events: tuple[EventFrom, ...]
     sha256: bytes
     """Hash of its text and of the parameters that were given."""
-    derive: str = ""
-    """Name of the program that adds columns; empty for none (`derive`)."""
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns that are read, each once."""

@@ -100,7 +100,7 @@ def read_mapping(name: str, content: bytes, parameters: ByText[str, str] | None 
         raise MappingError(f"{name} is no TOML: {error}") from error
     parsed = _with_parameters(name, parsed, given)
     top = Table(name, text, "", parsed)
-    top.only("source", "subject", "event", "parameters", "derive", "description")
+    top.only("source", "subject", "event", "parameters", "description")
     settings = _settings(top.table("source"))
     subject = _subject(top.table("subject")) if "subject" in top else None
     tables = [
@@ -115,7 +115,6 @@ def read_mapping(name: str, content: bytes, parameters: ByText[str, str] | None 
         settings=settings,
         events=tuple(_event(table, subject) for table in tables),
         sha256=hashlib.sha256(content + repr(sorted(given.items())).encode()).digest(),
-        derive=top.text("derive", ""),
     )
 
 

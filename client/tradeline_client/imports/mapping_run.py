@@ -285,20 +285,18 @@ class _Mapped:
             self._check_rule(doubt.rule, doubt.severity)
 
     def _check_rule(self, rule: Rule, severity: Severity) -> None:
-        wrong = broken(rule, self._parts) & self._view.fine
-        for place in np.flatnonzero(wrong).tolist():
-            one = np.zeros(len(wrong), np.bool_)
-            one[place] = True
-            read = {name: self._parts[name][place].as_py() for name in rule.reads}
-            self._view.fault(
-                one,
-                rule.code,
-                rule.expected,
-                rule.fix,
-                field=rule.reads[0],
-                got=_shown(read),
-                severity=severity,
-            )
+        def got(place: int) -> str:
+            return _shown({name: self._parts[name][place].as_py() for name in rule.reads})
+
+        self._view.fault(
+            broken(rule, self._parts) & self._view.fine,
+            rule.code,
+            rule.expected,
+            rule.fix,
+            field=rule.reads[0],
+            got=got,
+            severity=severity,
+        )
 
     def _template(self, part: str, pieces: tuple[Piece, ...]) -> pa.StringArray:
         texts: list[pa.Array] = []

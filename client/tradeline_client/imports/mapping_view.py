@@ -20,7 +20,7 @@ from tradeline_client.imports.validation import Mask, given, mask_of, numbers, t
 from tradeline_ledger.field import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tradeline_client.imports.mapping import Condition
     from tradeline_client.imports.source import SourceChunk
@@ -124,7 +124,7 @@ class View:
         *,
         column: str = "",
         field: str = "",
-        got: str = "",
+        got: str | Callable[[int], str] = "",
         hidden: bool = True,
         severity: Severity = Severity.REJECT,
     ) -> None:
@@ -138,7 +138,8 @@ class View:
             fix: what to do.
             column: column of the file, if one is concerned.
             field: field of the event, if one is concerned.
-            got: what was found; empty for what stands in the column.
+            got: what was found, or a function that says it of a row of this view; empty for what
+                stands in the column.
             hidden: whether the text of the cell may be an identifier or an amount.
             severity: what becomes of the row.
         """
@@ -149,7 +150,7 @@ class View:
         places = self.places[found]
         texts = self.column(column)[0] if column and not got else None
         for at, place in zip(found.tolist(), places.tolist(), strict=True):
-            text = got
+            text = got if isinstance(got, str) else got(at)
             if texts is not None:
                 cell = texts[at].as_py()
                 text = HIDDEN.format(len(cell)) if hidden and cell else shown(cell)
