@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from scripts import governance_vectors
+from scripts import event_vectors, governance_vectors
 from tests import accused
 from tests.mirror import signed_checkpoint
 from tests.story import ONE_TIME, SEALED, SUBJECT_KEY, WHO, Filed, Story, story
@@ -447,6 +447,13 @@ def make_governance() -> Vectors:
     return out
 
 
+def make_events() -> Vectors:
+    """Return an event of each type."""
+    out = Vectors("Events (section 4) of every type (section 11), each with all its fields.")
+    event_vectors.fill(out)
+    return out
+
+
 def make_subject() -> Vectors:
     """Return keys and tags of one made-up person, and what ties an event to it."""
     out = Vectors("From an identifier to tags (section 6), and what ties events to it (section 4).")
@@ -697,6 +704,7 @@ FILES: Final = {
     "identity.json": make_identity,
     "order.json": make_order,
     "submission.json": make_submission,
+    "events.json": make_events,
     "redeposit.json": make_redeposit,
     "governance.json": make_governance,
     "subject.json": make_subject,

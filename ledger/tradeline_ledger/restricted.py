@@ -13,6 +13,7 @@ import enum
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from tradeline_ledger.article import MEANS, MINIMAL, PROHIBITED, SENSITIVE, UNRELATED, Article
@@ -179,15 +180,31 @@ _LOWER_THEN_UPPER: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN_WORDS: Final = re.compile(r"[\s_\-./:]+")
 
 
-def _pattern(restriction: Restriction) -> str:
-    words = (rf"\b{re.escape(word).replace(chr(92) + ' ', ' ')}\b" for word in restriction.words)
-    return "|".join((*words, *restriction.characters))
+_PATTERNS: Final = tuple(
+    (
+        each,
+        re.compile(
+            "|".join((*(rf"\b{word}\b" for word in each.words), *each.characters)), re.ASCII
+        ),
+    )
+    for each in RESTRICTIONS
+)
 
 
-_PATTERNS: Final = tuple((each, re.compile(_pattern(each))) for each in RESTRICTIONS)
+def _anywhere(word: str) -> str:
+    """Return a pattern of a word in text whose words are joined in any way."""
+    joined = word.replace(" ", r"[\s_\-./:]+")
+    return rf"(?:\b|_){joined}(?:\b|_)"
 
-TEXT_PATTERN: Final = "(?i)" + "|".join(_pattern(each) for each in RESTRICTIONS)
-"""Finds text that `of_text` must look at; written so that RE2 takes it too, for whole columns."""
+
+TEXT_PATTERN: Final = "(?i)" + "|".join(
+    chain.from_iterable((*map(_anywhere, each.words), *each.characters) for each in RESTRICTIONS)
+)
+"""
+Finds all text in Unicode form NFKC that `of_text` would find something in, and some more.
+
+It is written so that RE2 takes it too, for whole columns; what it finds is for `of_text`.
+"""
 
 
 def of_name(name: str) -> Restriction | None:

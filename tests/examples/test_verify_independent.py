@@ -1105,6 +1105,15 @@ def test_hashes_roots_and_signatures_of_the_vectors_are_its_own() -> None:
     assert checked > 100
 
 
+def test_events_of_the_vectors_follow_their_types() -> None:
+    found = set()
+    for name, each in vectors():
+        if name == "events.json":
+            data = bytes.fromhex(each["value"])
+            found.add(V.check_event(V.decode(V.EVENT, data, "event", 16_380)))
+    assert found == {row[0] for row in V.TYPES.values()}
+
+
 def test_refused_vectors_are_refused() -> None:
     shapes = {"[u64]": "value u64", "[str]": "value str128", "[bin]": "value bin64"}
     refused = [each for name, each in vectors() if name == "refused.json"]
