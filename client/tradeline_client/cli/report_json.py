@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from tradeline_ledger.account_months import account_months
 from tradeline_ledger.calendar import period
 from tradeline_ledger.consent import Purpose
 from tradeline_ledger.currency import MINOR_DIGITS, format_minor
@@ -49,6 +50,15 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "events": [{**_filed(each.filed), **event_to_json(each.event)} for each in report.events],
         "effective": [effective_to_json(each) for each in report.effective],
         "corrections": [chain_to_json(each) for each in report.chains],
+        "months": [
+            {
+                "account": each.account.hex(),
+                "last_month": period(each.last_month),
+                "pboc": each.pboc,
+                "metro2": each.metro2,
+            }
+            for each in account_months(report.effective)
+        ],
         "inquiries": [
             {
                 **_filed(each.filed),

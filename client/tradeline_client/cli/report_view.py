@@ -8,6 +8,7 @@ import typer
 
 from tradeline_client.cli.output import print_pairs, print_table
 from tradeline_client.cli.report_json import fields_text, instant, name_of, said
+from tradeline_ledger.account_months import account_months
 from tradeline_ledger.calendar import period
 from tradeline_ledger.consent import Purpose
 from tradeline_ledger.resolution import is_retraction
@@ -27,6 +28,7 @@ def print_history(report: Report) -> None:
     names = {each.id: each.name for each in report.members}
     _print_head(report, names)
     _print_events(report, names)
+    _print_months(report, names)
     _print_corrections(report, names)
     _print_inquiries(report, names)
     _print_gone(report, names)
@@ -89,6 +91,26 @@ def _print_events(report: Report, names: Mapping[int, str]) -> None:
             for each in ordered
         ],
     )
+
+
+def _print_months(report: Report, names: Mapping[int, str]) -> None:
+    members = {each.id: each.filed.member for each in report.events}
+    accounts = account_months(report.effective)
+    if accounts:
+        _print_part(
+            f"Accounts month by month: {len(accounts)}",
+            ("account", "member", "to", "PBoC status, newest last", "Metro 2, newest first"),
+            [
+                (
+                    each.account.hex()[:8],
+                    _member(members[each.first], names) if each.first in members else "",
+                    period(each.last_month),
+                    each.pboc,
+                    each.metro2,
+                )
+                for each in accounts
+            ],
+        )
 
 
 def _notes(report: Report) -> dict[EventId, str]:
