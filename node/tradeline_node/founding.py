@@ -60,6 +60,8 @@ PORT_MAX: Final = 65_535
 ENGINE_PORT_STEP: Final = 100
 """Engines have the ports this far above the HTTP ports of their nodes."""
 NODES_MAX: Final = ENGINE_PORT_STEP
+RETAIN_MONTHS: Final = 60
+"""Unless the founders choose otherwise."""
 PASSPHRASE_RANDOM_BYTES: Final = 32
 
 _SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -84,7 +86,7 @@ class Founding:
     observers: tuple[str, ...]
     """Slugs of members whose nodes replicate and verify, without shares or a vote; they follow."""
     nodeless: tuple[str, ...]
-    """Slugs of members without a node, who only read the log; they come last."""
+    """Slugs of members without a node, who only read the log; they follow."""
     base_port: int
     """HTTP port of the first node; the others follow."""
     utc_offset_min: int
@@ -95,10 +97,14 @@ class Founding:
     """Driver: local or cometbft."""
     hosts: tuple[str, ...] = (LOOPBACK,)
     """Addresses of the nodes, one for all or one for each, validators first."""
+    retain_months: int = RETAIN_MONTHS
+    """Months after that of an event in which its body is kept, inquiries aside."""
+    contributors: tuple[str, ...] = ()
+    """Slugs of members without a node, who submit and read through those of others; last."""
 
     def __post_init__(self) -> None:
         """Refuse names that make no folder, doubles, and ports that are none."""
-        slugs = (*self.members, *self.observers, *self.nodeless)
+        slugs = self.slugs
         for slug in slugs:
             if not _SLUG.fullmatch(slug):
                 raise ConfigError(
@@ -119,6 +125,11 @@ class Founding:
         last = self.base_port + nodes - 1 + ENGINE_PORT_STEP
         if not 0 < self.base_port <= last <= PORT_MAX:
             raise ConfigError(f"ports {self.base_port} to {last} are not all from 1 to {PORT_MAX}")
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """Of all members, in the order of their numbers."""
+        return (*self.members, *self.observers, *self.nodeless, *self.contributors)
 
     def place(self, index: int) -> Place:
         """Return where node `index` is."""
@@ -154,7 +165,9 @@ def found(folder: Path, founding: Founding, passphrase: bytes | None) -> Ledger:
         )
     consortium_key = secrets.token_bytes(LINKER_KEY_BYTES)
     members = _make_members(founding, consortium_key)
-    params = default_params(founding.utc_offset_min, linker_hash(consortium_key))
+    params = default_params(
+        founding.utc_offset_min, linker_hash(consortium_key), founding.retain_months
+    )
     genesis = make_genesis(
         founding.name, founding.time_ms, params, [each.record for each in members]
     )
@@ -181,7 +194,9 @@ def found(folder: Path, founding: Founding, passphrase: bytes | None) -> Ledger:
     return ledger
 
 
-def default_params(utc_offset_min: int, linker: bytes) -> Params:
+def default_params(
+    utc_offset_min: int, linker: bytes, retain_months: int = RETAIN_MONTHS
+) -> Params:
     """Return the parameters that a ledger starts with where its founders chose no others."""
     return Params(
         release_window_ms=7 * DAY_MS,
@@ -192,7 +207,7 @@ def default_params(utc_offset_min: int, linker: bytes) -> Params:
         utc_offset_min=utc_offset_min,
         profile="cn",
         retention=tuple(
-            CategoryRetention(category, 24 if category == Category.INQUIRY else 60)
+            CategoryRetention(category, 24 if category == Category.INQUIRY else retain_months)
             for category in CATEGORIES
         ),
         linker=linker,
@@ -222,12 +237,13 @@ def make_genesis(
 def _make_members(founding: Founding, consortium_key: bytes) -> list[_Member]:
     nodes = len(founding.members) + len(founding.observers)
     members = []
-    for index, slug in enumerate((*founding.members, *founding.observers, *founding.nodeless)):
+    for index, slug in enumerate(founding.slugs):
         place = founding.place(index) if index < nodes else None
         name = slug.replace("-", " ").capitalize()
         roles = Role.OBSERVER
-        if index < len(founding.members):
+        if slug in founding.members or slug in founding.contributors:
             name, roles = _PRESETS.get(slug, (name, _MEMBER))
+        if slug in founding.members:
             roles |= Role.VALIDATOR
         keys = make_member_keys(index + 1, consortium_key, node=place is not None)
         members.append(_Member(slug, member_record(keys, name, roles, place), keys, place))

@@ -17,6 +17,8 @@ DEFAULT_FOLDER: Final = Path("testnet")
 DEFAULT_NODES: Final = 4
 DEFAULT_BASE_PORT: Final = 7101
 DEFAULT_UTC_OFFSET_MIN: Final = 480
+DEFAULT_RETAIN_MONTHS: Final = 60
+RETAIN_MONTHS_MAX: Final = 1_200
 NAMES: Final = ("bank", "lender", "payment", "court")
 """Of the first validators; member N beyond them is `member-N`."""
 OBSERVER_NAMES: Final = ("regulator", "auditor")
@@ -46,6 +48,13 @@ def init(
     without_node: Annotated[
         str, typer.Option(help="Members without a node, comma-separated, who only read the log.")
     ] = "",
+    contributors: Annotated[
+        str,
+        typer.Option(
+            help="Members without a node who submit and read through those of others, "
+            "comma-separated."
+        ),
+    ] = "",
     engine: Annotated[
         Engine, typer.Option(help="local orders in one process, cometbft between many.")
     ] = Engine.COMETBFT,
@@ -60,6 +69,15 @@ def init(
     utc_offset_min: Annotated[
         int, typer.Option(help="Local time of the ledger's days, minutes east of UTC.")
     ] = DEFAULT_UTC_OFFSET_MIN,
+    retain_months: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=RETAIN_MONTHS_MAX,
+            help="How long the ledger keeps what an event says, counted from its day; longer where "
+            "old accounts are to be brought.",
+        ),
+    ] = DEFAULT_RETAIN_MONTHS,
     passphrase_file: Annotated[
         Path | None,
         typer.Option(
@@ -82,12 +100,13 @@ def init(
         time_ms=int(time.time() * 1000),
         engine=engine.value,
         hosts=_split(host),
+        contributors=_split(contributors),
+        retain_months=retain_months,
     )
     given = passphrase_file and read_passphrase(passphrase_file, "the new keystores")
     ledger = found(folder, founding, given or None)
     typer.echo(f"ledger  {ledger.ledger_id.hex()}")
-    slugs = (*founding.members, *founding.observers, *founding.nodeless)
-    for record, slug in zip(ledger.registry.members, slugs, strict=True):
+    for record, slug in zip(ledger.registry.members, founding.slugs, strict=True):
         url = record.endpoint or "no node"
         typer.echo(f"member  {record.id}  {url:<22}  {folder / slug}")
     run = "node run" if engine is Engine.LOCAL else "testnet up --dir"

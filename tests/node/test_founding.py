@@ -16,13 +16,14 @@ from tradeline_ledger.member_files import CLIENT_KEYS, decode_profile
 from tradeline_ledger.policy_file import decode_policy
 from tradeline_ledger.registry import Role
 from tradeline_ledger.signing import SigningKey
-from tradeline_ledger.tag import linker_hash
+from tradeline_ledger.tag import Category, linker_hash
 from tradeline_node.cli import app
 from tradeline_node.config import load_config
 from tradeline_node.errors import ConfigError, KeystoreError
 from tradeline_node.founding import Founding, found
 from tradeline_node.genesis_file import read_genesis
 from tradeline_node.keystore import open_keystore, read_passphrase
+from tradeline_node.tag_keys import FOLDER_NAME, file_name
 
 PASSPHRASE = b"of tests"
 FOUNDING = Founding("Trial", ("bank", "shop-2"), (), ("regulator",), 7101, 480, 1_790_000_000_000)
@@ -245,6 +246,28 @@ def test_observer_with_a_node_has_neither_vote_nor_shares(testnet: Path) -> None
     assert registry.epoch.validators == (1, 2)
     assert [each.member for each in registry.epoch.committee] == [1, 2]
     assert not (testnet / "regulator" / "custody").exists()
+
+
+def test_contributor_without_a_node_files_and_reads_through_those_of_others(tmp_path: Path) -> None:
+    founding = replace(TESTNET, contributors=("branch",))
+    registry = found(tmp_path / "net", founding, b"of tests").registry
+    branch = registry.member(4)
+    assert branch is not None
+    assert branch.roles == Role.CONTRIBUTOR | Role.READER | Role.AUTHENTICATOR
+    assert (branch.endpoint, branch.node_key) == ("", None)
+    assert branch.tag_key_hash is not None
+    for slug in ("bank", "lender"):
+        handed = tmp_path / "net" / slug / "custody" / FOLDER_NAME
+        assert (handed / file_name(4, branch.tag_key_hash)).is_file()
+    assert not (tmp_path / "net" / "branch" / "node.toml").exists()
+    assert not registry.epoch.validators.count(4)
+
+
+def test_founders_choose_how_long_events_are_kept(tmp_path: Path) -> None:
+    params = found(tmp_path / "net", replace(TESTNET, retain_months=480), b"of tests").params
+    kept = {Category(row.category): row.retain_months for row in params.retention}
+    assert kept.pop(Category.INQUIRY) == 24
+    assert set(kept.values()) == {480}
 
 
 def test_one_address_serves_all_nodes_or_each_has_its_own() -> None:

@@ -60,9 +60,19 @@ class NodeAddress:
 class Consortium:
     """Founds a consortium in a folder, starts and stops its nodes."""
 
-    def __init__(self, folder: Path, engine: Engine = Engine.LOCAL) -> None:
-        """Use `folder`, which is made by `found`."""
+    def __init__(
+        self,
+        folder: Path,
+        engine: Engine = Engine.LOCAL,
+        members: tuple[str, ...] = MEMBERS,
+        contributors: tuple[str, ...] = (),
+        retain_months: int = 60,
+    ) -> None:
+        """Use `folder`, which is made by `found`; only `members` have nodes."""
         self.folder = folder
+        self.members = members
+        self.contributors = contributors
+        self.retain_months = retain_months
         self.engine = engine
         self.passphrase = secrets.token_urlsafe(24).encode()
         self.passphrase_file = folder.with_name(f"{folder.name}.passphrase")
@@ -119,8 +129,10 @@ class Consortium:
         command = [
             *(*_PROGRAM, "testnet", "init", "--dir", str(self.folder)),
             *("--engine", self.engine.value),
-            *("--members", ",".join(MEMBERS), "--without-node", REGULATOR),
-            *("--base-port", str(_free_ports(len(MEMBERS)))),
+            *("--members", ",".join(self.members), "--without-node", REGULATOR),
+            *("--contributors", ",".join(self.contributors)),
+            *("--retain-months", str(self.retain_months)),
+            *("--base-port", str(_free_ports(len(self.members)))),
             *("--passphrase-file", str(self.passphrase_file)),
         ]
         self._run(command, (0,))
