@@ -234,6 +234,8 @@ def _wire(table: Table, key: str, kind: Kind) -> Any:
     given = table.get(key)
     if isinstance(given, bool | float | list | dict):
         raise _unfit(table, key, kind)
+    if isinstance(kind, Amount | Integer) and isinstance(given, str) and given.isdecimal():
+        given = int(given)  # a parameter is a text, whatever it stands for
     try:
         wire = kind.from_json(given)
         msgspec.msgpack.Decoder(kind.wire).decode(encode(wire))

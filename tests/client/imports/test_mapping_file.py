@@ -105,6 +105,17 @@ def test_parameters_are_put_in_and_must_be_known() -> None:
         read_mapping("bank", text.encode(), {"mont": "2026-09"})
 
 
+def test_a_parameter_may_stand_for_a_number() -> None:
+    text = '[parameters]\nnumber = "0"\n' + RIGHT.replace(
+        'ref = "', 'revision = { constant = "<number>" }\nref = "'
+    )
+    revision = read_mapping("bank", text.encode(), {"number": "7"}).events[0].revision
+    assert revision is not None
+    assert revision.constant == 7
+    with pytest.raises(MappingError, match=r"revision\.constant: got 'x'"):
+        read_mapping("bank", text.encode(), {"number": "x"})
+
+
 def test_a_repeated_event_is_one_for_each_of_its_columns() -> None:
     text = RIGHT.replace("[[event]]", '[[event]]\nrepeat = [{ n = "1" }, { n = "2" }]').replace(
         '"balance"', '"balance<n>"'
