@@ -24,6 +24,22 @@ NAMES: Final = ("bank", "lender", "payment", "court")
 OBSERVER_NAMES: Final = ("regulator", "auditor")
 """Of the first observers; observer K beyond them is `observer-K`."""
 
+ContributorsOption = Annotated[
+    str,
+    typer.Option(
+        help="Members without a node who submit and read through those of others, comma-separated."
+    ),
+]
+RetainOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=RETAIN_MONTHS_MAX,
+        help="How long the ledger keeps what an event says, counted from its day; longer where old "
+        "accounts are to be brought.",
+    ),
+]
+
 
 class Engine(enum.StrEnum):
     """Drivers of the ordering engine."""
@@ -48,13 +64,7 @@ def init(
     without_node: Annotated[
         str, typer.Option(help="Members without a node, comma-separated, who only read the log.")
     ] = "",
-    contributors: Annotated[
-        str,
-        typer.Option(
-            help="Members without a node who submit and read through those of others, "
-            "comma-separated."
-        ),
-    ] = "",
+    contributors: ContributorsOption = "",
     engine: Annotated[
         Engine, typer.Option(help="local orders in one process, cometbft between many.")
     ] = Engine.COMETBFT,
@@ -69,15 +79,7 @@ def init(
     utc_offset_min: Annotated[
         int, typer.Option(help="Local time of the ledger's days, minutes east of UTC.")
     ] = DEFAULT_UTC_OFFSET_MIN,
-    retain_months: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=RETAIN_MONTHS_MAX,
-            help="How long the ledger keeps what an event says, counted from its day; longer where "
-            "old accounts are to be brought.",
-        ),
-    ] = DEFAULT_RETAIN_MONTHS,
+    retain_months: RetainOption = DEFAULT_RETAIN_MONTHS,
     passphrase_file: Annotated[
         Path | None,
         typer.Option(
