@@ -129,6 +129,13 @@ def people_of(clients: Iterable[CardClient], seed: bytes) -> list[Person]:
     ]
 
 
+def identifiers(numbers: Iterable[int], seed: bytes) -> list[SubjectId]:
+    """Return a made-up identifier for each number, the same ones in the same order; all differ."""
+    draw = _Draw(seed)
+    used: set[str] = set()
+    return [_identify(number, draw, used) for number in numbers]
+
+
 def filings_of(people: Iterable[Person], seed: bytes, shift: int) -> Iterator[Filing]:
     """Yield what all institutions report, person by person, moved by `shift` months."""
     draw = _Draw(seed)
