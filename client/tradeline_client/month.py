@@ -171,8 +171,8 @@ def _events(
     if missing:
         raise QualityError(
             f"this vault lacks {len(missing)} of the member's submissions, the first at log index "
-            f"{min(missing)}; state the month from the folder that sealed them, or restore its "
-            "vault from a backup"
+            f"{min(missing)}; send what is pending first, state the month from the folder that "
+            "sealed them, or restore its vault from a backup"
         )
     repeats = _Marked()
     for event in refs.repeats():

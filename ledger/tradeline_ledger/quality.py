@@ -10,7 +10,8 @@ only those who can open the event are able to compute.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Final, NamedTuple
+from bisect import bisect_left
+from typing import Annotated, Final
 
 import numpy as np
 from msgspec import Meta
@@ -207,18 +208,21 @@ class QualityState(Record, frozen=True):
 QUALITY_STATE: Final[Codec[QualityState]] = Codec(QualityState, "quality state", 64)
 
 
-class MonthEnd(NamedTuple):
+class MonthEnd:
     """The last day of a month, to tell how late something is."""
 
-    month: int
-    utc_offset_min: int
+    __slots__ = ("_last_day", "_utc_offset_min")
+
+    def __init__(self, month: int, utc_offset_min: int) -> None:
+        """Take a month, `year * 12 + month - 1`, of a ledger's local time."""
+        after_ms = calendar.month_start_ms(month + 1, utc_offset_min)
+        self._last_day = calendar.day(after_ms, utc_offset_min) - 1
+        self._utc_offset_min = utc_offset_min
 
     def delay(self, time_ms: int) -> Delay:
         """Return how long after the month an instant is."""
-        offset = self.utc_offset_min
-        after = calendar.month_start_ms(self.month + 1, offset)
-        days = calendar.day(time_ms, offset) - calendar.day(after, offset) + 1
-        return Delay(sum(days > most for most in _DELAY_DAYS))
+        days = calendar.day(time_ms, self._utc_offset_min) - self._last_day
+        return Delay(bisect_left(_DELAY_DAYS, days))
 
 
 def event_print(body_key: bytes, event: EventId) -> bytes:
