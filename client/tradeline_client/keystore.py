@@ -49,6 +49,10 @@ class Keystore:
     def __repr__(self) -> str:
         return f"Keystore(member={self.member})"
 
+    def opened(self) -> ClientKeys:
+        """Return the opened keys, to hand them to a process of one's own; they stay in memory."""
+        return self._keys
+
     @property
     def feeds(self) -> tuple[int, ...]:
         """Numbers of the feeds whose keys are here, ascending."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
@@ -54,7 +54,7 @@ class Rows:
     chunk_rows: int = 10
     faults: Sequence[RowFault] = ()
     names: tuple[str, ...] = ()
-    originals: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    originals: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     before_chunk: Callable[[int], None] = lambda _: None
 
     def chunks(self, first_row: int = 0) -> Iterator[MappedChunk]:
@@ -154,7 +154,8 @@ def on_ledger(network: Network, session: Session) -> dict[EventId, Event]:
             continue
         batch = decode_submission(content).batch
         hash_ = batch.hash(session.ledger.ledger_id, statement.member)
-        attachment = ATTACHMENT.decode(network.nodes[1].custody[hash_])
+        held = (node.custody.get(hash_) for node in network.nodes.values())
+        attachment = ATTACHMENT.decode(next(each for each in held if each is not None))
         keys = session.vault.row(hash_).keys
         for position, (body, tag) in enumerate(zip(attachment.bodies, batch.tags(), strict=True)):
             assert body is not None

@@ -18,6 +18,7 @@ from tradeline_client.cli import (
     demo,
     feed,
     governance,
+    import_jobs,
     inquiry,
     key,
     ledger,
@@ -47,7 +48,7 @@ app = typer.Typer(
 )
 for commands in (
     *(submit, own, consent, inquiry, verify, show, mirror, audit, vault, feed, tag_key, redeposit),
-    *(schema, key, governance, review, quality),
+    *(import_jobs, schema, key, governance, review, quality),
     *(metro2, ledger, demo, bench, completion),
 ):
     commands.register(app)

@@ -75,5 +75,40 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _show_nothing(_done: int, _total: int) -> None:
+@contextmanager
+def rate(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Show a bar as `progress` does, and how many a second; the third argument is shown, too."""
+    if not sys.stderr.isatty():
+        yield _show_nothing
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(what, total=None, rate="", note="")
+
+        def show(done: int, total: int | None, note: str) -> None:
+            speed = bar.tasks[task].speed or 0
+            bar.update(
+                task,
+                completed=done,
+                total=None if total is None else max(total, done),
+                rate=f"{speed:,.0f}/s",
+                note=note,
+            )
+
+        yield show
+
+
+def _show_nothing(*_: object) -> None:
     pass

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from tradeline_client.cli.command import EXIT_DONE, EXIT_NOT_VERIFIED
+from tradeline_client.cli.manifest import verify_manifest
 from tradeline_client.cli.output import Json, print_json, print_pairs, print_table
+from tradeline_client.cli.session import PassphraseOption
 from tradeline_client.errors import FileError
 
 if TYPE_CHECKING:
@@ -36,7 +38,13 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="Bundle, checkpoint, tlog-proof or evidence file.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Bundle, checkpoint, tlog-proof, evidence file, or manifest of an import."
+        ),
+    ],
+    *,
     trust: Annotated[
         Path | None,
         typer.Option("--trust", metavar="POLICY", help="tlog-policy file that you trust."),
@@ -47,11 +55,20 @@ def verify(
     history: Annotated[
         bool, typer.Option("--history", help="Print the history in a bundle, too.")
     ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="For the manifest of an import: client folder to ask the ledger with.",
+        ),
+    ] = None,
+    passphrase_file: PassphraseOption = None,
     json: Json = False,
 ) -> int:
     """
     Check a file offline: is it consistent in itself, and anchored to the keys you bring?
 
+    The manifest of an import is anchored to the ledger itself, which is asked with --folder.
     Exit code 3 means that a verdict failed.
     """
     from tradeline_client.verification import Brought, verify_file  # noqa: PLC0415
@@ -62,7 +79,10 @@ def verify(
         None if trust is None else decode_policy(_read(trust)),
         None if genesis is None else open_genesis(_read(genesis)),
     )
-    verdict = verify_file(_read(file), brought)
+    data = _read(file)
+    if data.lstrip()[:1] == b"{":
+        return verify_manifest(file, folder, passphrase_file, as_json=json)
+    verdict = verify_file(data, brought)
     if json:
         print_json(_to_json(file, verdict, history=history))
     else:

@@ -303,11 +303,19 @@ class ImportRun:
         self._show(Progress(self._rows, self._sent, self._placed, waiting_for))
 
 
+def is_running(folder: Path, job: Job) -> bool:
+    """Return whether a process runs the job just now."""
+    try:
+        with _only_once(folder, job):
+            return False
+    except StoreError:
+        return True
+
+
 @contextmanager
 def _only_once(folder: Path, job: Job) -> Iterator[None]:
     """Hold the lock of a job, which ends with the process that holds it."""
-    path = folder / f"import-{job.id}.lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(folder / f"import-{job.id}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

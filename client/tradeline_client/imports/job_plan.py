@@ -25,6 +25,7 @@ from tradeline_client.seal import PlainColumns
 from tradeline_ledger.calendar import date_of_day
 from tradeline_ledger.event import Event, decode_event, encode_event
 from tradeline_ledger.schemas import CORRECTION_REASON, RETRACT, SUPERSEDE
+from tradeline_ledger.tag import Category
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,12 +83,12 @@ class Outgoing:
         """Return the events ready to be sealed under the parameters in force."""
         months = months_of(self.records["day"])
         categories = self.records["category"]
-        kept = np.array([params.retain_months(int(each)) for each in range(1, 7)])
+        kept = np.array([0, *(params.retain_months(each) for each in sorted(Category))])
         return PlainColumns(
             encoded=self.encoded,
             tags=self.records["tag"].tolist(),
             refs=self.records["ref"].tobytes(),
-            retain_months=(months + kept[categories - 1]).tolist(),
+            retain_months=(months + kept[categories]).tolist(),
             months=months.tolist(),
             categories=categories.tolist(),
             corrections=np.isin(self.records["kind"], (Fate.CORRECTED, Fate.RETRACTED)).tolist(),

@@ -148,6 +148,8 @@ class JobStore:
         Raises:
             StoreError: it can't be opened.
         """
+        self.folder = folder
+        """The client folder."""
         self._database = Database(folder / STORE_NAME, _SCHEMA, STORE_VERSION)
         self._sealer = Sealer(key)
 
