@@ -24,11 +24,11 @@ SHELVES_VERSION: Final = 1
 SHELVES_NAME: Final = "cleansing.sqlite"
 STORAGE_NAME: Final = "cleansing"
 """Name of the storage key."""
-BUCKETS: Final = 64
+BUCKETS: Final = 16
 PENDING_MAX: Final = 2_000_000
 """Records of one shelf that are kept in memory before they are written."""
 
-_BUCKET_SHIFT: Final = np.uint64(58)
+_BUCKET_SHIFT: Final = np.uint64(60)
 _SCHEMA: Final = """
 CREATE TABLE shelf (
     name TEXT NOT NULL, part INTEGER NOT NULL, bucket INTEGER NOT NULL, sealed BLOB NOT NULL,
