@@ -32,6 +32,7 @@ from tradeline_client.imports.fault import RowFault, Severity
 from tradeline_ledger.schemas import OPENED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tradeline_client.keystore import Keystore
@@ -44,9 +45,9 @@ class Checked:
     """A chunk parted into what goes on and what a person has to look at."""
 
     chunk: MappedChunk
-    """Without the rows that are quarantined; warnings are among its faults."""
+    """Without the events of rows that are quarantined; its faults tell of those rows, too."""
     quarantined: MappedChunk
-    """Only the rows that are quarantined, with what was found about them."""
+    """Only the rows that are quarantined, by the mapping or here, with all that was found."""
     shifts: tuple[Shift, ...]
     """Fields whose amounts have all moved, most likely by another unit: stop and ask."""
 
@@ -61,26 +62,27 @@ class _Seen:
 
 
 class Cleanser:
-    """Checks chunks of one member folder, one after the other."""
+    """Checks chunks of one file after the other."""
 
-    def __init__(self, shelves: Shelves, key: bytes) -> None:
-        """Use what `shelves` know; `key` makes digests, and never changes."""
+    def __init__(self, shelves: Shelves, key: bytes, job: str) -> None:
+        """Use what `shelves` know; `key` makes digests, and never changes; `job` names the file."""
         self._shelves = shelves
         self._digests = Digests(key)
+        self._file = int(self._digests.strings(pa.array([job]))[0])
         self._near = NearDuplicates(shelves)
         self._history = AccountHistory(shelves)
         self._spreads = Spreads(shelves)
 
     @classmethod
-    def open(cls, folder: Path, keystore: Keystore) -> Self:
+    def open(cls, folder: Path, keystore: Keystore, job: str) -> Self:
         """
-        Return the cleanser of a client folder.
+        Return the cleanser of a client folder for the file of one import job.
 
         Raises:
             StoreError: its file can't be opened.
         """
         shelves = Shelves(folder / SHELVES_NAME, keystore.storage_key(STORAGE_NAME))
-        return cls(shelves, keystore.storage_key(_DIGEST_NAME))
+        return cls(shelves, keystore.storage_key(_DIGEST_NAME), job)
 
     def close(self) -> None:
         """Close the file; what was not committed is forgotten."""
@@ -110,15 +112,15 @@ class Cleanser:
             measured = measure(columns, keys, history)
             shifts += self._spreads.shifts(measured)
             findings = [
-                *self._near.check(keys, numbered=columns.version is not None),
+                *self._near.check(keys, self._file, numbered=columns.version is not None),
                 *history.findings,
                 *self._spreads.check(measured),
             ]
             faults += chain.from_iterable(each.faults(columns, lines) for each in findings)
             seen.append(_Seen(columns, keys, measured))
             if columns.schema.number == OPENED.number:
-                self._remember_accounts(seen[-1], _held(faults))
-        held = _held(faults)
+                self._remember_accounts(seen[-1], _held(faults) | _held(chunk.faults))
+        held = _held(faults) | _held(chunk.faults)
         for each in seen:
             self._remember(each, held)
         self._bound()
@@ -154,7 +156,7 @@ class Cleanser:
 
     def _remember(self, seen: _Seen, held: set[int]) -> None:
         passed = ~_among(seen.columns, held)
-        self._near.learn(seen.keys.select(passed))
+        self._near.learn(seen.keys.select(passed), self._file)
         self._spreads.learn(seen.measured.select(passed))
         self._remember_accounts(seen, held)
 
@@ -167,27 +169,25 @@ class Cleanser:
             self.commit()
 
 
-def _held(faults: list[RowFault]) -> set[int]:
+def _held(faults: Iterable[RowFault]) -> set[int]:
     return {fault.row for fault in faults if fault.severity is Severity.QUARANTINE}
 
 
 def _parted(
     chunk: MappedChunk, faults: list[RowFault], held: set[int], shifts: tuple[Shift, ...]
 ) -> Checked:
-    passed = [fault for fault in faults if fault.row not in held]
+    everything = sorted((*chunk.faults, *faults), key=lambda each: each.row)
     kept = replace(
         chunk,
         events=tuple(_without(columns, held) for columns in chunk.events),
-        faults=tuple(sorted((*chunk.faults, *passed), key=lambda each: each.row)),
+        faults=tuple(everything),
     )
     aside = replace(
         chunk,
         events=tuple(
             each for each in (_only(columns, held) for columns in chunk.events) if len(each)
         ),
-        faults=tuple(
-            sorted((each for each in faults if each.row in held), key=lambda each: each.row)
-        ),
+        faults=tuple(each for each in everything if each.row in held),
     )
     return Checked(kept, aside, shifts)
 

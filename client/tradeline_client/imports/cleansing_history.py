@@ -112,7 +112,7 @@ class AccountHistory:
         if columns.account is None:
             none = np.zeros(len(columns), np.int64)
             return History([], none.astype(np.bool_), none, none)
-        state, there, _ = self._accounts.find(0, keys.account)
+        state, there = self._accounts.find(0, keys.account)
         spelt = np.where(there, state["spelt"], keys.account_spelt[firsts(keys.account)])
         findings = found(ACCOUNT_SPELLING, spelt != keys.account_spelt, "account")
         limit = state["limit"].astype(np.int64)
@@ -132,7 +132,7 @@ class AccountHistory:
         """Remember the statements and limits of events as sent."""
         if columns.account is None or not len(columns):
             return
-        state, there, _ = self._accounts.find(0, keys.account)
+        state, there = self._accounts.find(0, keys.account)
         state["spelt"] = np.where(there, state["spelt"], keys.account_spelt)
         state["key"] = keys.account
         if columns.schema.number == STATEMENT.number:

@@ -29,7 +29,12 @@ from tradeline_client.imports.cleansing_shelf import Shelf, Shelves
 if TYPE_CHECKING:
     from tradeline_client.imports.cleansing_keys import Keys
 
-_SLOT: Final = np.dtype([("key", "<u8"), ("ref", "<u8"), ("ref_folded", "<u8"), ("content", "<u8")])
+_SLOT: Final = np.dtype(
+    [
+        *(("key", "<u8"), ("ref", "<u8"), ("ref_folded", "<u8"), ("content", "<u8")),
+        ("file", "<u8"),
+    ]
+)
 _TWIN: Final = np.dtype([("key", "<u8"), ("account", "<u8")])
 
 
@@ -46,12 +51,13 @@ class NearDuplicates:
         """What has to be written."""
         return self._slots, self._twins
 
-    def check(self, keys: Keys, *, numbered: bool) -> list[Finding]:
+    def check(self, keys: Keys, file: int, *, numbered: bool) -> list[Finding]:
         """
         Return what looks like an event that is known, among the same events too.
 
         Args:
             keys: of events of one type.
+            file: digest of the job that reads the file.
             numbered: whether the member numbers the reports under a reference.
         """
         masks = {
@@ -61,14 +67,14 @@ class NearDuplicates:
         conflict = np.zeros(len(keys.slot), np.bool_)
         for part in np.unique(keys.part).tolist():
             places = np.flatnonzero(keys.part == part)
-            known, there, fresh = self._known(part, keys, places)
+            known, there = self._known(part, keys, places, file)
             other = there & (known["ref"] != keys.ref[places])
             alike = other & (known["ref_folded"] == keys.ref_folded[places])
             same = known["content"] == keys.content[places]
             masks[REF_SPELLING.code][places] = alike
             masks[SAME_UNDER_OTHER_REF.code][places] = other & ~alike & same
             masks[CONFLICT_UNDER_OTHER_REF.code][places] = other & ~alike & ~same
-            conflict[places] = there & ~other & ~same & fresh & (not numbered)
+            conflict[places] = there & ~other & ~same & (known["file"] == file) & (not numbered)
         twin = self._twin(keys)
         return [
             *found(REF_SPELLING, masks[REF_SPELLING.code], "ref"),
@@ -78,29 +84,29 @@ class NearDuplicates:
             *found(TWIN, twin, "account"),
         ]
 
-    def learn(self, keys: Keys) -> None:
-        """Remember events as sent."""
+    def learn(self, keys: Keys, file: int) -> None:
+        """Remember events as sent by the job with that digest."""
         for part in np.unique(keys.part).tolist():
             places = np.flatnonzero(keys.part == part)
-            self._slots.put(part, _slot_records(keys, places))
+            self._slots.put(part, _slot_records(keys, places, file))
             places = places[keys.has_amount[places]]
             self._twins.put(part, _twin_records(keys, places))
 
     def _known(
-        self, part: int, keys: Keys, places: NDArray[np.int64]
-    ) -> tuple[NDArray[np.void], NDArray[np.bool_], NDArray[np.bool_]]:
+        self, part: int, keys: Keys, places: NDArray[np.int64], file: int
+    ) -> tuple[NDArray[np.void], NDArray[np.bool_]]:
         """Return what took the slots of events: on the shelf, or before them in these columns."""
-        records, there, fresh = self._slots.find(part, keys.slot[places])
+        records, there = self._slots.find(part, keys.slot[places])
         first, repeated = _repeats(keys.slot[places])
         own = repeated & ~there
-        records[own] = _slot_records(keys, places)[first[own]]
-        return records, there | own, fresh | own
+        records[own] = _slot_records(keys, places, file)[first[own]]
+        return records, there | own
 
     def _twin(self, keys: Keys) -> NDArray[np.bool_]:
         twin = np.zeros(len(keys.twin), np.bool_)
         for part in np.unique(keys.part).tolist():
             places = np.flatnonzero((keys.part == part) & keys.has_amount)
-            records, there, _ = self._twins.find(part, keys.twin[places])
+            records, there = self._twins.find(part, keys.twin[places])
             first, repeated = _repeats(keys.twin[places])
             own = repeated & ~there
             records[own] = _twin_records(keys, places)[first[own]]
@@ -108,8 +114,9 @@ class NearDuplicates:
         return twin
 
 
-def _slot_records(keys: Keys, places: NDArray[np.int64]) -> NDArray[np.void]:
+def _slot_records(keys: Keys, places: NDArray[np.int64], file: int) -> NDArray[np.void]:
     records = np.zeros(len(places), _SLOT)
+    records["file"] = file
     for name, column in (
         *(("key", keys.slot), ("ref", keys.ref)),
         *(("ref_folded", keys.ref_folded), ("content", keys.content)),

@@ -126,11 +126,9 @@ class Shelf:
             last = runs.pop()
             runs[-1] = _newest(np.concatenate([runs[-1], last]))
 
-    def find(
-        self, part: int, keys: NDArray[np.uint64]
-    ) -> tuple[Records, NDArray[np.bool_], NDArray[np.bool_]]:
+    def find(self, part: int, keys: NDArray[np.uint64]) -> tuple[Records, NDArray[np.bool_]]:
         """
-        Return the record of each key, whether there is one, and whether it is pending.
+        Return the record of each key, and whether there is one.
 
         Raises:
             StoreError: a bucket does not open.
@@ -141,10 +139,9 @@ class Shelf:
         for bucket in np.unique(buckets).tolist() if part in self._parts else ():
             places = np.flatnonzero(buckets == bucket)
             _look(self._bucket(part, bucket), keys, places, records, found)
-        fresh = np.zeros(len(keys), np.bool_)
         for run in self._pending.get(part, ()):
-            _look(run, keys, np.arange(len(keys)), records, fresh)
-        return records, found | fresh, fresh
+            _look(run, keys, np.arange(len(keys)), records, found)
+        return records, found
 
     def blobs(self) -> Iterator[tuple[str, int, int, bytes]]:
         """Yield the buckets that pending records change, as `Shelves.write` takes them."""

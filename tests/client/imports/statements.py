@@ -101,9 +101,9 @@ def chunk(*rows: Row, first_row: int = 0, versions: Sequence[int] | None = None)
     )
 
 
-def cleanser(folder: Path) -> Cleanser:
+def cleanser(folder: Path, job: str = "job") -> Cleanser:
     """Return a cleanser that keeps what it knows in `folder`."""
-    return Cleanser(Shelves(folder / SHELVES_NAME, KEY), KEY)
+    return Cleanser(Shelves(folder / SHELVES_NAME, KEY), KEY, job)
 
 
 def held(checked: Checked) -> list[tuple[int, str]]:
@@ -113,4 +113,5 @@ def held(checked: Checked) -> list[tuple[int, str]]:
 
 def warned(checked: Checked) -> list[tuple[int, str]]:
     """Return row and code of every warning."""
-    return [(fault.row, fault.code) for fault in checked.chunk.faults]
+    aside = {fault.row for fault in checked.quarantined.faults}
+    return [(each.row, each.code) for each in checked.chunk.faults if each.row not in aside]

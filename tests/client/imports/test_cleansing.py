@@ -25,11 +25,15 @@ from tests.client.imports.statements import (
     warned,
 )
 
-from tradeline_client.errors import StoreError
+from tradeline_client.errors import ReviewError, StoreError
 from tradeline_client.imports.cleansing import Cleanser
 from tradeline_client.imports.cleansing_digest import Digests, folded
 from tradeline_client.imports.cleansing_shelf import SHELVES_NAME, Shelf, Shelves
+from tradeline_client.imports.cleansing_source import AcceptedSource, CleansedSource
 from tradeline_client.imports.cleansing_spread import COUNT_MIN, STEPS, size_bins
+from tradeline_client.imports.columns import MappedChunk
+from tradeline_client.imports.fault import RowFault, Severity
+from tradeline_client.imports.review import REVIEW_NAME, Review
 from tradeline_ledger.schemas import PAYMENT_MADE
 
 MONTHS = [f"2025-{month:02}" for month in range(1, 13)]
@@ -105,7 +109,7 @@ def test_a_shelf_gives_back_what_was_put_last_before_and_after_it_is_written(
             shelf = Shelf(shelves, "test", dtype)
     for part in range(3):
         keys = np.array(pool, np.uint64)
-        records, there, _ = shelf.find(part, keys)
+        records, there = shelf.find(part, keys)
         found = {
             key: int(record["value"])
             for key, record, known in zip(pool, records, there, strict=True)
@@ -123,7 +127,7 @@ def test_the_file_shows_nothing_and_opens_with_its_keystore_only(tmp_path: Path)
     content = (tmp_path / SHELVES_NAME).read_bytes()
     assert b"ACCOUNT-XYZ" not in content
     assert (123_456_789).to_bytes(8, "little") not in content
-    other = Cleanser(Shelves(tmp_path / SHELVES_NAME, bytes(32)), KEY)
+    other = Cleanser(Shelves(tmp_path / SHELVES_NAME, bytes(32)), KEY, "job")
     with pytest.raises(StoreError, match="does not open"):
         other.check(chunk(statement("2025-01", 5, account="ACCOUNT-XYZ")))
     other.close()
@@ -181,10 +185,17 @@ def test_a_repeated_row_and_a_numbered_report_are_left_to_the_import(own: Cleans
     assert not held(own.check(numbered))
 
 
-def test_a_correction_in_a_later_file_is_left_to_the_import(own: Cleanser) -> None:
+@pytest.mark.parametrize(("job", "codes"), [("job", ["conflict-same-ref"]), ("april", [])])
+def test_a_correction_in_a_later_file_is_left_to_the_import(
+    tmp_path: Path, job: str, codes: list[str]
+) -> None:
+    own = cleanser(tmp_path)
     own.check(chunk(statement("2025-01", 500)))
     own.commit()
-    assert not held(own.check(chunk(statement("2025-01", 501))))
+    own.close()
+    own = cleanser(tmp_path, job)
+    assert [code for _, code in held(own.check(chunk(statement("2025-01", 501))))] == codes
+    own.close()
 
 
 def test_parties_of_one_account_each_have_their_statement(own: Cleanser) -> None:
@@ -260,11 +271,15 @@ def test_a_lost_sign_is_held_back_and_a_small_credit_is_not(own: Cleanser) -> No
     assert not held(own.check(chunk(statement("2025-03", -150))))
 
 
-def test_a_limit_a_power_of_ten_away_from_the_known_one_is_held_back(own: Cleanser) -> None:
+def test_a_limit_a_power_of_ten_away_from_the_known_one_is_held_back(tmp_path: Path) -> None:
+    own = cleanser(tmp_path)
     own.check(chunk(opened(50_000)))
     own.commit()
+    own.close()
+    own = cleanser(tmp_path, "april")
     assert held(own.check(chunk(opened(5_000_000)))) == [(0, "scale-error")]
     assert not held(own.check(chunk(opened(60_000))))
+    own.close()
 
 
 def test_days_past_due_rise_by_the_days_that_passed(own: Cleanser) -> None:
@@ -358,6 +373,15 @@ def test_rows_go_aside_with_all_of_their_events(own: Cleanser) -> None:
     assert checked.quarantined.row_count == both.row_count
 
 
+def test_rows_that_the_mapping_holds_back_go_aside_too(own: Cleanser) -> None:
+    said = RowFault(1, 3, "status", "", "columns-disagree", "", "", "", Severity.QUARANTINE)
+    made = replace(chunk(statement("2025-01", 5), statement("2025-02", 5)), faults=(said,))
+    checked = own.check(made)
+    assert held(checked) == [(1, "columns-disagree")]
+    assert checked.chunk.faults == (said,), "the job counts it"
+    assert [len(each) for each in checked.chunk.events] == [1]
+
+
 def test_nothing_that_passes_is_changed(own: Cleanser) -> None:
     given_ = chunk(*many("2025-01"))
     checked = own.check(given_)
@@ -380,3 +404,52 @@ def test_no_finding_shows_a_value(own: Cleanser) -> None:
     said = repr(checked.quarantined.faults)
     assert held(checked)
     assert not [secret for secret in ("987654", "9874", "A 1", "statement A") if secret in said]
+
+
+# --- on the way into a job ----------------------------------------------------------------------
+
+
+class Source:
+    """Chunks that were made before."""
+
+    def __init__(self, *made: MappedChunk) -> None:
+        self._made = made
+
+    def chunks(self, first_row: int = 0) -> Iterator[MappedChunk]:
+        for each in self._made:
+            if each.first_row + each.row_count > first_row:
+                yield each
+
+
+def test_rows_wait_before_their_chunk_goes_on_and_come_back_when_accepted(tmp_path: Path) -> None:
+    own = cleanser(tmp_path)
+    review = Review(tmp_path / REVIEW_NAME, KEY, lambda: 1)
+    right = [statement(period, 10_000) for period in MONTHS[:3]]
+    source = Source(chunk(*right), chunk(statement(MONTHS[3], 1_000_000), first_row=3))
+    cleansed = CleansedSource(source, own, review, "job")
+    for _ in range(2):
+        # As after a kill: the same chunks again, and nothing waits twice.
+        counts = [len(each.events[0]) for each in cleansed.chunks()]
+        assert counts == [3, 0]
+        assert [(each.row, each.code) for each in review.items()] == [(3, "scale-error")]
+    review.decide([1], accept=True, reason="drawn in full", operator="Li")
+    (back,) = AcceptedSource(review, "job").chunks()
+    assert back.events[0].rows.tolist() == [3]
+    assert not list(AcceptedSource(review, "job").chunks(first_row=4))
+    own.close()
+    review.close()
+
+
+def test_a_file_in_another_unit_stops_unless_it_is_confirmed(tmp_path: Path) -> None:
+    own = cleanser(tmp_path)
+    review = Review(tmp_path / REVIEW_NAME, KEY, lambda: 1)
+    own.check(chunk(*many("2025-01")))
+    own.commit()
+    source = Source(chunk(*many("2025-02", times=100)))
+    with pytest.raises(ReviewError, match="about 128 times larger than in the months before"):
+        list(CleansedSource(source, own, review, "job").chunks())
+    own.close()
+    own = cleanser(tmp_path)
+    assert len(list(CleansedSource(source, own, review, "job", shifted=True).chunks())) == 1
+    own.close()
+    review.close()
