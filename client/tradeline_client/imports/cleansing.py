@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
     from tradeline_client.keystore import Keystore
 
+COMMIT_ROWS: Final = 500_000
+"""Rows after which `check` writes what it remembers: that rewrites much, so it is done seldom."""
 _DIGEST_NAME: Final = "cleansing digests"
+_PROGRESS: Final = "progress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Cleanser:
         self._shelves = shelves
         self._digests = Digests(key)
         self._file = int(self._digests.strings(pa.array([job]))[0])
+        self._row = self.committed
         self._near = NearDuplicates(shelves)
         self._history = AccountHistory(shelves)
         self._spreads = Spreads(shelves)
@@ -83,6 +87,16 @@ class Cleanser:
         """
         shelves = Shelves(folder / SHELVES_NAME, keystore.storage_key(STORAGE_NAME))
         return cls(shelves, keystore.storage_key(_DIGEST_NAME), job)
+
+    @property
+    def committed(self) -> int:
+        """Rows of this job's file, from the first, of which everything that passed is written."""
+        return int.from_bytes(self._shelves.read(_PROGRESS, self._part, 0), "big")
+
+    @property
+    def _part(self) -> int:
+        # SQLite counts up to 2**63.
+        return self._file >> 1
 
     def close(self) -> None:
         """Close the file; what was not committed is forgotten."""
@@ -123,6 +137,7 @@ class Cleanser:
         held = _held(faults) | _held(chunk.faults)
         for each in seen:
             self._remember(each, held)
+        self._row = max(self._row, chunk.first_row + chunk.row_count)
         self._bound()
         return _parted(chunk, faults, held, tuple(shifts))
 
@@ -141,14 +156,18 @@ class Cleanser:
 
     def commit(self) -> None:
         """
-        Write what was remembered; call it when the events are safe in the job's journal.
+        Write what was remembered, and how far; call it at the end of a file.
 
         Raises:
             StoreError: it can't be written; call again.
         """
         shelves = (*self._near.shelves, *self._history.shelves)
         self._shelves.write(
-            chain(chain.from_iterable(each.blobs() for each in shelves), self._spreads.blobs())
+            chain(
+                chain.from_iterable(each.blobs() for each in shelves),
+                self._spreads.blobs(),
+                [(_PROGRESS, self._part, 0, self._row.to_bytes(8, "big"))],
+            )
         )
         for each in shelves:
             each.written()
@@ -165,7 +184,8 @@ class Cleanser:
         self._history.learn(select(seen.columns, passed), seen.keys.select(passed))
 
     def _bound(self) -> None:
-        if max(each.pending for each in self._near.shelves) > PENDING_MAX:
+        pending = max(each.pending for each in self._near.shelves)
+        if self._row - self.committed >= COMMIT_ROWS or pending > PENDING_MAX:
             self.commit()
 
 

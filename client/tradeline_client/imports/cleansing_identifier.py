@@ -1,8 +1,8 @@
 """
 Identifiers in normal form; of a wrong one, the slip that most likely explains it.
 
-A slip is reported by its place and kind and never repaired: about one wrong identifier in ten has
-a neighbour that passes all checks and belongs to somebody else.
+A slip is reported by its place and kind and never repaired: a check digit lets one in eleven of
+all changes pass, so what passes may be somebody else's.
 """
 
 from __future__ import annotations

@@ -27,6 +27,8 @@ STORAGE_NAME: Final = "cleansing"
 BUCKETS: Final = 16
 PENDING_MAX: Final = 2_000_000
 """Records of one shelf that are kept in memory before they are written."""
+CACHE_BYTES_MAX: Final = 64 << 20
+"""Of opened buckets of one shelf, which are kept for the chunks to come."""
 
 _BUCKET_SHIFT: Final = np.uint64(60)
 _SCHEMA: Final = """
@@ -109,6 +111,7 @@ class Shelf:
         self._dtype = np.dtype(dtype)
         self._pending: dict[int, list[Records]] = {}
         self._parts = set(shelves.parts(name))
+        self._cache: dict[tuple[int, int], Records] = {}
 
     @property
     def pending(self) -> int:
@@ -158,10 +161,18 @@ class Shelf:
     def written(self) -> None:
         """Forget what is pending, since its blobs were written."""
         self._parts.update(self._pending)
+        self._cache.clear()
         self._pending.clear()
 
     def _bucket(self, part: int, bucket: int) -> Records:
-        return np.frombuffer(self._shelves.read(self._name, part, bucket), self._dtype)
+        cached = self._cache.get((part, bucket))
+        if cached is not None:
+            return cached
+        if sum(each.nbytes for each in self._cache.values()) > CACHE_BYTES_MAX:
+            self._cache.clear()
+        opened = np.frombuffer(self._shelves.read(self._name, part, bucket), self._dtype)
+        self._cache[part, bucket] = opened
+        return opened
 
 
 def _newest(records: Records) -> Records:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tradeline_client.imports.cleansing import Cleanser
+    from tradeline_client.imports.cleansing_spread import Shift
     from tradeline_client.imports.columns import MappedChunk
     from tradeline_client.imports.job_source import ChunkSource
     from tradeline_client.imports.review import Review
@@ -51,20 +52,15 @@ class CleansedSource:
             ReviewError: all amounts of a field have moved; nothing of that chunk went on.
             ClientError: the file can't be read further.
         """
-        for chunk in self._source.chunks(first_row):
+        # What a killed job had checked and not written is read, and remembered, again.
+        for chunk in self._source.chunks(min(first_row, self._cleanser.committed)):
             checked = self._cleanser.check(chunk)
             if checked.shifts and not self._shifted:
-                (shift, *_) = checked.shifts
-                way = "larger" if shift.octaves > 0 else "smaller"
-                raise ReviewError(
-                    f"{shift.field}: {shift.count} amounts of this file are about "
-                    f"{2 ** abs(shift.octaves)} times {way} than in the months before; look at the "
-                    "scale of money in the mapping, or confirm that the amounts are right"
-                )
+                raise _shifted(checked.shifts[0])
             self._review.put(self._job, checked.quarantined)
-            # Before the chunk goes on: a job that is killed reads it again, and finds the same.
-            self._cleanser.commit()
-            yield checked.chunk
+            if chunk.first_row + chunk.row_count > first_row:
+                yield checked.chunk
+        self._cleanser.commit()
 
 
 class AcceptedSource:
@@ -80,3 +76,12 @@ class AcceptedSource:
         for chunk in self._review.accepted(self._job):
             if chunk.first_row + chunk.row_count > first_row:
                 yield chunk
+
+
+def _shifted(shift: Shift) -> ReviewError:
+    way = "larger" if shift.octaves > 0 else "smaller"
+    return ReviewError(
+        f"{shift.field}: {shift.count} amounts of this file are about {2 ** abs(shift.octaves)} "
+        f"times {way} than in the months before; look at the scale of money in the mapping, or "
+        "confirm that the amounts are right"
+    )

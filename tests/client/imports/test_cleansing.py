@@ -127,9 +127,9 @@ def test_the_file_shows_nothing_and_opens_with_its_keystore_only(tmp_path: Path)
     content = (tmp_path / SHELVES_NAME).read_bytes()
     assert b"ACCOUNT-XYZ" not in content
     assert (123_456_789).to_bytes(8, "little") not in content
-    other = Cleanser(Shelves(tmp_path / SHELVES_NAME, bytes(32)), KEY, "job")
+    other = Shelves(tmp_path / SHELVES_NAME, bytes(32))
     with pytest.raises(StoreError, match="does not open"):
-        other.check(chunk(statement("2025-01", 5, account="ACCOUNT-XYZ")))
+        Cleanser(other, KEY, "job")
     other.close()
 
 
@@ -436,6 +436,27 @@ def test_rows_wait_before_their_chunk_goes_on_and_come_back_when_accepted(tmp_pa
     (back,) = AcceptedSource(review, "job").chunks()
     assert back.events[0].rows.tolist() == [3]
     assert not list(AcceptedSource(review, "job").chunks(first_row=4))
+    own.close()
+    review.close()
+
+
+def test_a_killed_job_remembers_what_it_had_not_written(tmp_path: Path) -> None:
+    review = Review(tmp_path / REVIEW_NAME, KEY, lambda: 1)
+    rows = [chunk(statement(period, 10_000), first_row=at) for at, period in enumerate(MONTHS[:4])]
+    own = cleanser(tmp_path)
+    killed = CleansedSource(Source(*rows), own, review, "job").chunks()
+    assert [next(killed).first_row for _ in range(2)] == [0, 1]
+    killed.close()
+    own.close()
+    own = cleanser(tmp_path)
+    resumed = CleansedSource(Source(*rows), own, review, "job").chunks(first_row=2)
+    assert [each.first_row for each in resumed] == [2, 3]
+    assert own.committed == 4
+    own.close()
+    own = cleanser(tmp_path, "april")
+    assert own.committed == 0
+    again = [statement(period, 10_000, ref=f"other {period}") for period in MONTHS[:4]]
+    assert [code for _, code in held(own.check(chunk(*again)))] == ["duplicate-other-ref"] * 4
     own.close()
     review.close()
 
