@@ -446,7 +446,7 @@ def test_a_killed_job_remembers_what_it_had_not_written(tmp_path: Path) -> None:
     own = cleanser(tmp_path)
     killed = CleansedSource(Source(*rows), own, review, "job").chunks()
     assert [next(killed).first_row for _ in range(2)] == [0, 1]
-    killed.close()
+    del killed
     own.close()
     own = cleanser(tmp_path)
     resumed = CleansedSource(Source(*rows), own, review, "job").chunks(first_row=2)
