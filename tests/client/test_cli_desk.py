@@ -16,10 +16,13 @@ from tests.story import JUDGED, LOAN
 from tests.world import subject
 
 from tradeline_client import client as client_module
+from tradeline_client.imports.job_desk import open_store
+from tradeline_client.imports.job_months import Standing
 from tradeline_client.keystore import Keystore, write_keystore
 from tradeline_client.profile import open_folder
 from tradeline_client.requests import Flow
 from tradeline_client.session import Session
+from tradeline_ledger.calendar import parse_period
 from tradeline_ledger.outcome import Outcome
 
 T = TypeVar("T")
@@ -700,3 +703,17 @@ def test_quality_is_of_a_member_that_is_named(desk: Desk) -> None:
 
     assert ran.code == 2
     assert "give the member whose quality to print" in ran.err
+
+
+def test_a_month_that_was_declared_is_stated_so(desk: Desk) -> None:
+    assert desk(1, "submit", desk.events(*lines(*LOAN))).code == 0
+    month = LOAN[0]["occurred_on"][:7]
+    plan = (1, "quality", "post", "--month", month, "--dry-run")
+
+    assert desk(*plan).json["standing"] == "open"
+    with open_store(desk.path / "1", Keystore(client_keys(1))) as store:
+        store.declare(parse_period(month), Standing.COMPLETE, 0)
+    stated = desk(*plan).json
+    assert stated["standing"] == "complete"
+    assert stated["rows"]["received"] == stated["events"]
+    assert desk(*plan, "--standing", "missing").json["standing"] == "missing"

@@ -108,13 +108,17 @@ def post(
         int, typer.Option(parser=values.month, metavar="YYYY-MM", help="Month that you reported.")
     ],
     standing: Annotated[
-        StandingName, typer.Option(help="What you declare the month to be.")
-    ] = "open",
+        StandingName | None,
+        typer.Option(
+            help="What you declare the month to be; what `tradeline import month` said, else open."
+        ),
+    ] = None,
     rows: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="JSON: what became of the rows of your files. Without it each event was one row.",
+            help="JSON: what became of the rows of your files. Without it, as your import jobs "
+            "counted; without any, each event was one row.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -134,16 +138,17 @@ def post(
     from tradeline_client.month import count_month  # noqa: PLC0415
     from tradeline_ledger.quality import MonthStanding  # noqa: PLC0415
 
-    counts = None if rows is None else read_rows(rows)
+    given = None if rows is None else read_rows(rows)
     with _replayed(None, None, folder, passphrase_file) as (replay, client):
         assert client is not None, folder
+        counts, declared = _imported(client, month)
         content = count_month(
             client.session.vault,
             replay.facts,
             client.session.member,
             month,
-            standing=MonthStanding[standing.upper()],
-            rows=counts,
+            standing=MonthStanding[(standing or declared or "open").upper()],
+            rows=given or counts,
         )
         said = quality_to_json(content)
         if dry_run:
@@ -231,6 +236,22 @@ def read_rows(path: Path) -> RowCounts:
     if not all(type(n) is int and 0 <= n < 2**32 for n in (*counts.values(), *rejected.values())):
         raise FileError(f"{path} holds what is no count; {expected}")
     return RowCounts(rejected={names[name]: n for name, n in rejected.items()}, **counts)
+
+
+def _imported(client: Client, month: int) -> tuple[RowCounts | None, str | None]:
+    """Return what import jobs of the folder counted and what was declared of a month, if any."""
+    from tradeline_client.imports.job_desk import open_store  # noqa: PLC0415
+    from tradeline_client.imports.job_months import period_counts  # noqa: PLC0415
+    from tradeline_client.imports.job_store import STORE_NAME  # noqa: PLC0415
+    from tradeline_client.imports.month_rows import rows_of  # noqa: PLC0415
+    from tradeline_ledger.calendar import period  # noqa: PLC0415
+
+    session = client.session
+    if not (session.folder.path / STORE_NAME).exists():
+        return None, None
+    with open_store(session.folder.path, session.keystore) as store:
+        counts = period_counts(store, period(month))
+    return (rows_of(counts) if counts.rows else None), counts.standing
 
 
 @contextmanager
