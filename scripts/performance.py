@@ -31,7 +31,7 @@ class Row(NamedTuple):
     @property
     def more_is_better(self) -> bool:
         """Whether the figure is a rate; all others are costs."""
-        return self.unit.startswith(("events/s", "of it"))
+        return self.unit.startswith(("events/s", "rows/s", "of it"))
 
 
 SIZES: Final = {
@@ -45,8 +45,9 @@ SIZES: Final = {
     "scope": 1_000_000,
     "growth": 10_000_000,
     "network": 60,
+    "import": 1_000_000,
 }
-"""Events of each benchmark; seconds of `network`."""
+"""Events of each benchmark; seconds of `network`, rows of `import`."""
 ROWS: Final = (
     Row("one node applies", "apply", "events_per_s", 200_000, "events/s"),
     Row("one node catches up over TLS", "catch-up", "events_per_s", 100_000, "events/s"),
@@ -59,6 +60,8 @@ ROWS: Final = (
     Row("report of 12 months read", "network", "read.p50_ms", 50, "ms"),
     Row("one of four dead, share of the rate", "network", "one_dead.share", 0.8, "of it"),
     Row("a batch of that, 99 % of them", "network", "one_dead.paced.p99_ms", 2000, "ms"),
+    Row("file of statements mapped", "import", "rows_per_cpu_s", 200_000, "rows/s a core"),
+    Row("its memory, whatever the size", "import", "rss_mib_peak", 1024, "MiB"),
     Row("audit of a mirror", "audit", "events_per_cpu_s", 150_000, "events/s a core"),
     Row("audit, cost of 4 times the events", "audit", "growth", 1.0, "times"),
     Row("report of 100 events verified", "read", "verify_cpu_ms", 20, "ms"),
@@ -97,7 +100,7 @@ def _run(name: str, size: int) -> dict[str, Any]:
 
 
 def _option(name: str) -> str:
-    return "--seconds" if name == "network" else "--events"
+    return {"network": "--seconds", "import": "--rows"}.get(name, "--events")
 
 
 def _line(row: Row, figures: dict[str, Any], size: int) -> str:
@@ -107,7 +110,9 @@ def _line(row: Row, figures: dict[str, Any], size: int) -> str:
     measured = float(found)
     ratio = measured / row.target if row.more_is_better else row.target / measured
     sign = "≥" if row.more_is_better else "≤"
-    shown = f"{measured:,.0f}" if row.unit.startswith("events/s") else f"{measured:,.2f}"
+    shown = (
+        f"{measured:,.0f}" if row.unit.startswith(("events/s", "rows/s")) else f"{measured:,.2f}"
+    )
     command = f"`tradeline bench {row.bench} {_option(row.bench)} {size}`"
     return f"| {row.what} | {sign} {row.target:,g} {row.unit} | {shown} | {ratio:.2f} | {command} |"
 

@@ -62,6 +62,17 @@ class DayOf(enum.Enum):
     LAST = "last"
 
 
+@enum.unique
+class Clean(enum.Enum):
+    """In which form texts are brought before they are read (docs/cleansing.md)."""
+
+    TEXT = "text"
+    NAME = "name"
+    ADDRESS = "address"
+    CODE = "code"
+    """Width, case and spaces don't matter, in the table of codes neither."""
+
+
 @dataclass(frozen=True, slots=True)
 class NumberStyle:
     """How a column writes numbers."""
@@ -134,6 +145,8 @@ class Value:
     when: tuple[Condition, ...] = ()
     """All must hold, or the field is not reported."""
     agrees: Agreement | None = None
+    clean: Clean | None = None
+    """None where texts are read as they stand, without the spaces around them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tradeline_client.imports.cleansing_text import (
+    normalise_address,
+    normalise_code,
+    normalise_name,
+    normalise_text,
+)
 from tradeline_client.imports.columns import column_type
 from tradeline_client.imports.date_style import read_text
 from tradeline_client.imports.fault import Severity
-from tradeline_client.imports.mapping import Unit
+from tradeline_client.imports.mapping import Clean, Unit
 from tradeline_client.imports.number_column import read_numbers
 from tradeline_client.imports.validation import Mask, given, mask_of, unfit
 from tradeline_ledger.currency import MINOR_DIGITS
@@ -25,7 +31,12 @@ if TYPE_CHECKING:
 
 _DIGITS_UNKNOWN: Final = 2
 """Of an amount whose currency is missing, which is another fault."""
-_NEVER: Final[Any] = object()
+_CLEANERS: Final = {
+    Clean.TEXT: normalise_text,
+    Clean.NAME: normalise_name,
+    Clean.ADDRESS: normalise_address,
+    Clean.CODE: normalise_code,
+}
 
 
 def map_value(
@@ -86,6 +97,7 @@ class _Reader:
     def read(self, texts: pa.StringArray, currency: pa.StringArray | None) -> pa.Array:
         """Return wire values; what is no value is a fault, and null."""
         item, value = self._item, self._value
+        texts = self._cleaned(texts)
         codes = value.codes
         if codes is None and isinstance(item.kind, Choice):
             codes = {name: item.kind.number(name) for name in item.kind.names}
@@ -102,6 +114,26 @@ class _Reader:
                 return self._bounded(texts)
             case _:
                 raise AssertionError(f"{item.name} is not mapped")
+
+    def _cleaned(self, texts: pa.StringArray) -> pa.StringArray:
+        """Return texts in the form that the mapping asks for, and say what is wrong with them."""
+        if self._value.clean is None:
+            return texts
+        cleaned = _CLEANERS[self._value.clean](texts)
+        for fault in cleaned.faults:
+            wrong = np.zeros(len(texts), np.bool_)
+            wrong[fault.places] = True
+            self._view.fault(
+                wrong,
+                fault.code,
+                fault.expected,
+                fault.fix,
+                column=self._column,
+                field=self._item.name,
+                got=fault.got,
+                severity=fault.severity,
+            )
+        return cleaned.array
 
     def _codes(self, texts: pa.StringArray, codes: Mapping[str, Any]) -> pa.Array:
         otherwise = self._value.otherwise

@@ -142,18 +142,18 @@ class _Subjects:
         places = np.full(len(texts), _NONE, np.int32)
         wrong = _Messages()
         places[empty] = wrong.place("value-missing", wanted.column, "nothing")
-        subjects: list[SubjectId] = []
+        subjects: list[Any] = []
         for id_type, rows in self._types(wanted, ~empty, places, wrong):
             encoded = pc.if_else(pa.array(rows), texts, None).dictionary_encode()
-            by_text = np.empty(len(encoded.dictionary) + 1, np.int32)
-            checked = check_subjects(id_type, encoded.dictionary, self._current_year)
-            for place, each in enumerate(checked):
-                if isinstance(each, str):
-                    by_text[place] = wrong.place("identifier-wrong", wanted.column, each)
-                else:
-                    by_text[place] = len(subjects)
-                    subjects.append(each)
-            indices = encoded.indices.fill_null(len(checked)).to_numpy(zero_copy_only=False)
+            found, bad = check_subjects(id_type, encoded.dictionary, self._current_year)
+            right = np.ones(len(found), np.int32)
+            right[list(bad)] = 0
+            # The last place is that of rows of another type.
+            by_text = np.append(len(subjects) + np.cumsum(right, dtype=np.int32) - 1, np.int32(0))
+            for place, message in bad.items():
+                by_text[place] = wrong.place("identifier-wrong", wanted.column, message)
+            subjects += [each for each in found if each is not None] if bad else found
+            indices = encoded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
             places[rows] = by_text[indices[rows]]
         return _Found(tuple(subjects), places, tuple(wrong.messages))
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from tradeline_client.imports.cleansing_text import code_key
 from tradeline_client.imports.date_style import check_pattern, read_text
 from tradeline_client.imports.mapping import (
     Agreement,
+    Clean,
     Condition,
     DateStyle,
     DayOf,
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 MULTIPLY_MAX: Final = 1_000_000_000
 _NUMBER_MAX: Final = 2**53 - 1
-_ANY = ("column", "columns", "constant", "codes", "otherwise", "default", "when", "agrees")
+_ANY = ("column", "columns", "constant", "codes", "otherwise", "default", "when", "agrees", "clean")
 _NUMBER = ("decimal", "thousands", "negative")
 _DATE = ("date",)
 DAY_FIELD: Final = Field("occurred_on", Day(), "")
@@ -139,6 +141,9 @@ def _value(table: Table, item: Field) -> Value:
         codes = {text: _wire(inner, text, item.kind) for text in inner}
     elif "otherwise" in table:
         raise table.error("otherwise", "one", "none without codes")
+    clean = table.choice("clean", {each.value: each for each in Clean}, None)
+    if clean is Clean.CODE and codes is not None:
+        codes = {code_key(text): value for text, value in codes.items()}
     date = _date(table, item.kind, codes is None)
     agrees = None
     if "agrees" in table:
@@ -155,6 +160,7 @@ def _value(table: Table, item: Field) -> Value:
         date=date,
         when=read_conditions(table, "when"),
         agrees=agrees,
+        clean=clean,
     )
 
 

@@ -10,7 +10,7 @@ wrong.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +28,6 @@ from tradeline_ledger.identifier import (
     parse_identifier,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _CHARS: Final = 18
 _WEIGHTS: Final = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
 _CHECKS: Final = np.frombuffer(b"10X98765432", np.uint8)
@@ -40,9 +37,9 @@ _FEBRUARY: Final = 2
 
 def check_subjects(
     id_type: IdType, texts: pa.StringArray, current_year: int
-) -> Sequence[SubjectId | str]:
+) -> tuple[list[SubjectId | None], dict[int, str]]:
     """
-    Return the subject that each text names, or what is wrong with it, without the text.
+    Return the subject that each text names, None for a wrong one, and what is wrong by place.
 
     Args:
         id_type: what kind of identifier they are said to be.
@@ -53,17 +50,16 @@ def check_subjects(
     if id_type is IdType.RESIDENT_ID:
         plain = _plain_resident_ids(texts, current_year)
     country = COUNTRIES[id_type]
-    return [
-        SubjectId(id_type, country, text) if passed else _parsed(id_type, text, current_year)
-        for text, passed in zip(texts.to_pylist(), plain.tolist(), strict=True)
-    ]
-
-
-def _parsed(id_type: IdType, text: str, current_year: int) -> SubjectId | str:
-    try:
-        return parse_identifier(id_type, text, current_year)
-    except IdentifierError as error:
-        return str(error)
+    written = texts.to_pylist()
+    found: list[SubjectId | None] = [SubjectId(id_type, country, text) for text in written]
+    wrong: dict[int, str] = {}
+    for place in np.flatnonzero(~plain).tolist():
+        try:
+            found[place] = parse_identifier(id_type, written[place], current_year)
+        except IdentifierError as error:
+            found[place] = None
+            wrong[place] = str(error)
+    return found, wrong
 
 
 def _plain_resident_ids(texts: pa.StringArray, current_year: int) -> NDArray[np.bool_]:

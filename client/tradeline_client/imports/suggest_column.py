@@ -13,7 +13,7 @@ from tradeline_client.imports.mapping import DateStyle, NumberStyle
 from tradeline_client.imports.number_column import read_numbers
 from tradeline_client.imports.subjects import check_subjects
 from tradeline_client.imports.validation import given
-from tradeline_ledger.identifier import IdType, SubjectId
+from tradeline_ledger.identifier import IdType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,8 +85,8 @@ def profile(name: str, column: pa.StringArray, current_year: int) -> Profile:
 
 def _id_type(values: pa.StringArray, current_year: int) -> IdType | None:
     for id_type in _CHECKED_IDS:
-        checked = check_subjects(id_type, values, current_year)
-        if checked and sum(isinstance(each, SubjectId) for each in checked) >= _MOST * len(checked):
+        _, wrong = check_subjects(id_type, values, current_year)
+        if len(values) and len(values) - len(wrong) >= _MOST * len(values):
             return id_type
     return None
 

@@ -270,6 +270,44 @@ def test_the_first_column_in_which_something_stands_is_taken(tmp_path: Path) -> 
     assert chunk.events[0].values.column("past_due_minor").to_pylist() == [0]
 
 
+def test_codes_are_told_apart_from_how_they_are_written(tmp_path: Path) -> None:
+    mapping = MAPPING.replace(
+        'codes = { "A" = "normal", "B" = "loss" }',
+        'codes = { "Class A" = "normal", "B" = "loss" }, clean = "code"',
+    )
+    rows = [row(**{"class": text}) for text in ("class a", "ＣＬＡＳＳ　Ａ", "CLASS  A", "b", "C")]
+    chunk = mapped(tmp_path, *rows, mapping=mapping)
+    assert [each["fields"]["five_class"] for each in events(chunk.events[0])] == [
+        *("normal", "normal", "normal", "loss"),
+    ]
+    rejected = [each for each in chunk.faults if each.severity is Severity.REJECT]
+    assert [(each.row, each.code) for each in rejected] == [(4, "code-unknown")]
+    assert {each.code for each in chunk.faults} == {"code-unknown", "code-formatting"}
+
+
+def test_a_name_that_is_none_is_set_aside(tmp_path: Path) -> None:
+    mapping = """
+[subject]
+type = "resident_id"
+column = "cert"
+[[event]]
+type = "public.judgment"
+basis = "public"
+ref = "{acct}"
+occurred_on = { column = "day", date = "D/M/YYYY" }
+[event.fields]
+authority = { column = "class", clean = "name" }
+document_no = "acct"
+status = { constant = "in_force" }
+"""
+    rows = [row(**{"class": text}) for text in ("某某　法院", "无")]
+    chunk = mapped(tmp_path, *rows, mapping=mapping)
+    assert chunk.events[0].values.column("authority").to_pylist() == ["某某法院", "无"]
+    assert [(each.row, each.code, each.severity) for each in chunk.faults] == [
+        (1, "name-placeholder", Severity.QUARANTINE)
+    ]
+
+
 def test_types_of_identifiers_may_stand_in_a_column(tmp_path: Path) -> None:
     mapping = MAPPING.replace(
         'type = "resident_id"',
