@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from scripts.creforge.books import Delivery, identities
 from scripts.creforge.check import CACHE, Loop, Plan
+from scripts.creforge.faults import check_faults
 from scripts.creforge.lenders import Lenders
 from scripts.creforge.readers import expected
 from scripts.creforge.state import Account, canonical
@@ -199,3 +200,14 @@ def test_a_lender_that_ignores_corrections_is_found_out(
     assert said["rebuilt"]["differences"] > 0
     assert set(said["rebuilt"]["causes"]) <= {"correction", "out_of_order_correction"}
     assert said["differences"] > said["rebuilt"]["differences"]
+
+
+@pytest.mark.network
+@pytest.mark.timeout(300)
+def test_every_kind_of_fault_is_found(tool: Tool, tmp_path: Path) -> None:
+    said = check_faults(tool, tmp_path, seed=3, subjects=40, months=12)
+    assert len(said["classes"]) == 16
+    for name, found in said["classes"].items():
+        assert found["found"] > 0, (name, found)
+    assert said["recall"] > 0.9
+    assert said["precision"] > 0.95

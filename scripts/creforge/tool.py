@@ -31,12 +31,21 @@ class Tool:
 
     program: Path
 
-    def generate(self, out: Path, *, seed: int, subjects: int, months: int, lenders: int) -> None:
+    def generate(
+        self,
+        out: Path,
+        *,
+        seed: int,
+        subjects: int,
+        months: int,
+        lenders: int,
+        start: str = "2023-01",
+    ) -> None:
         """Make books: `subject`, `inquiry`, `account`, `account_month`, `account_party`."""
         profile = out.with_name("profile.yaml")
         profile.write_text(f"extends: baseline\nlenders: {lenders}\n", encoding="ascii")
         options = ("--seed", str(seed), "--subjects", str(subjects), "--months", str(months))
-        profiled = ("--profile", str(profile))
+        profiled = ("--profile", str(profile), "--start-month", start)
         self._run("generate", *profiled, *options, "--format", "csv", "--out", str(out))
 
     def submissions(self, books: Path, out: Path, seed: int, issues: str = "standard") -> None:

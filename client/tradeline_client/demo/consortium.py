@@ -214,7 +214,10 @@ class Consortium:
 
 def _free_ports(count: int) -> int:
     """Return the first of `count` consecutive ports of loopback that nobody listens on."""
-    for first in range(_PORTS_FROM, _PORTS_UNTIL, count):
+    places = list(range(_PORTS_FROM, _PORTS_UNTIL, count))
+    # Two that look at the same moment would find the same ones: each begins elsewhere.
+    begin = os.getpid() % len(places)
+    for first in places[begin:] + places[:begin]:
         ports = range(first, first + count)
         if all(_is_free(port) and _is_free(port + _ENGINE_PORT_STEP) for port in ports):
             return first

@@ -147,6 +147,8 @@ class Value:
     agrees: Agreement | None = None
     clean: Clean | None = None
     """None where texts are read as they stand, without the spaces around them."""
+    required: bool = False
+    """Whether a row in which nothing stands is wrong, though the type could do without."""
 
 
 @dataclass(frozen=True, slots=True)

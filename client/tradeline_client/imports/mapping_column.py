@@ -68,8 +68,8 @@ def map_value(
         if value.default is not None:
             filled = pa.scalar(value.default, kind)
             mapped = pc.if_else(pa.array(held & empty), filled, mapped)
-    if not item.optional:
-        missing = ~given(mapped) & view.fine
+    if not item.optional or value.required:
+        missing = ~given(mapped) & view.fine & (held if item.optional else True)
         view.fault(
             missing,
             "value-missing",
@@ -139,6 +139,16 @@ class _Reader:
         otherwise = self._value.otherwise
         column = _by_distinct(
             texts, lambda text: codes.get(text, otherwise), column_type(self._item.kind)
+        )
+        self._view.fault(
+            given(column) & self._view.padded(self._column),
+            "code-padded",
+            "the code without spaces around it",
+            "nothing: it was read without them; mend what writes the file",
+            column=self._column,
+            field=self._item.name,
+            got="spaces around it",
+            severity=Severity.WARNING,
         )
         self._fault(
             given(texts) & ~given(column),
@@ -263,6 +273,15 @@ def _check_agreement(view: View, item: Field, value: Value, mapped: pa.Array) ->
         among = pa.array(sorted(values), mapped.type)
         fits |= mask_of(pc.and_(pc.equal(texts, text), pc.is_in(mapped, among)))
     known = mask_of(pc.is_in(texts, pa.array(list(agrees.codes), pa.string())))
+    view.fault(
+        empty & given(mapped) & view.fine,
+        "value-missing",
+        "one of " + ", ".join(agrees.codes),
+        f"put there what fits {item.name}",
+        column=agrees.column,
+        field=item.name,
+        got="nothing",
+    )
     view.fault(
         ~known & ~empty & view.fine,
         "code-unknown",

@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 
 MULTIPLY_MAX: Final = 1_000_000_000
 _NUMBER_MAX: Final = 2**53 - 1
-_ANY = ("column", "columns", "constant", "codes", "otherwise", "default", "when", "agrees", "clean")
+_ANY = (
+    *("column", "columns", "constant", "codes", "otherwise", "default", "when", "agrees", "clean"),
+    "required",
+)
 _NUMBER = ("decimal", "thousands", "negative")
 _DATE = ("date",)
 DAY_FIELD: Final = Field("occurred_on", Day(), "")
@@ -161,6 +164,7 @@ def _value(table: Table, item: Field) -> Value:
         when=read_conditions(table, "when"),
         agrees=agrees,
         clean=clean,
+        required=table.flag("required"),
     )
 
 

@@ -56,6 +56,14 @@ class Chunk:
             found = self._trimmed[name] = texts, empty
         return found
 
+    def padded(self, name: str) -> Mask:
+        """Return which texts of a column have spaces around them."""
+        texts, _ = self.column(name)
+        as_given = self.source.columns[name]
+        if texts is as_given:
+            return np.zeros(len(texts), np.bool_)
+        return mask_of(pc.not_equal(texts, as_given))
+
     def fault(self, place: int, fault: RowFault) -> None:
         """Take what is wrong with the row at a place, once for each column and code."""
         if fault.severity is Severity.REJECT:
@@ -98,6 +106,11 @@ class View:
             found = texts.take(pa.array(self._places)), empty[self._places]
             self._columns[name] = found
         return found
+
+    def padded(self, name: str) -> Mask:
+        """Return which texts of a column have spaces around them."""
+        found = self._chunk.padded(name)
+        return found if self._places is None else found[self._places]
 
     def holds(self, conditions: Sequence[Condition]) -> Mask:
         """Return in which rows all conditions hold."""

@@ -262,6 +262,38 @@ def test_columns_that_disagree_are_set_aside_for_a_person(tmp_path: Path) -> Non
     assert len(chunk.events[0]) == 2
 
 
+def test_a_field_that_the_type_leaves_open_can_be_required(tmp_path: Path) -> None:
+    mapping = MAPPING.replace("five_class = {", "five_class = { required = true,")
+    assert mapping != MAPPING
+    chunk = mapped(tmp_path, row(), row(**{"class": ""}), mapping=mapping)
+    assert [(each.row, each.code, each.column) for each in chunk.faults] == [
+        (1, "value-missing", "class")
+    ]
+    assert mapped(tmp_path, row(**{"class": ""})).faults == ()
+
+
+def test_a_column_that_must_agree_must_say_something(tmp_path: Path) -> None:
+    mapping = MAPPING.replace(
+        'days_past_due = "dpd"\npast',
+        'days_past_due = { column = "dpd", agrees = { column = "class", codes = { A = 0 } } }\n'
+        "past",
+    )
+    chunk = mapped(tmp_path, row(), row(**{"class": ""}), mapping=mapping)
+    assert [(each.row, each.code, each.column) for each in chunk.faults] == [
+        (1, "value-missing", "class")
+    ]
+
+
+def test_a_code_with_spaces_around_it_is_read_and_told(tmp_path: Path) -> None:
+    chunk = mapped(tmp_path, row(), row(**{"class": " A"}), row(**{"class": "A "}))
+    assert [(each.row, each.code, each.severity) for each in chunk.faults] == [
+        (1, "code-padded", Severity.WARNING),
+        (2, "code-padded", Severity.WARNING),
+    ]
+    assert len({str(each["fields"]) for each in events(chunk.events[0])}) == 1
+    assert len(chunk.events[0]) == 3
+
+
 def test_the_first_column_in_which_something_stands_is_taken(tmp_path: Path) -> None:
     mapping = MAPPING.replace(
         '{ column = "past_due", unit', '{ columns = ["past_due", "seq"], unit'
