@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 
 import pytest
 from tests.client.import_rows import (
+    MemoryClient,
     Row,
     Rows,
+    columns,
     counted,
     expected,
     held,
@@ -18,9 +21,14 @@ from tests.client.import_rows import (
 from tests.client.network import Network
 
 from tradeline_client.errors import CustodyError, StoreError, UnavailableError
+from tradeline_client.imports.fault import RowFault, Severity
+from tradeline_client.imports.job_desk import run_reviewed
+from tradeline_client.imports.job_months import Standing, all_period_counts, period_counts
 from tradeline_client.imports.job_store import JobState
+from tradeline_client.imports.review import Review
 from tradeline_client.requests import Answer, Request, Response, TransportFailure
 from tradeline_client.session import Session
+from tradeline_ledger.calendar import parse_period
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.statement import EntryLeaf, decode_leaf
 
@@ -262,3 +270,66 @@ def test_a_file_that_is_read_in_another_way_is_not_mixed_up(
         import_rows(network, session, "march", Rows(rows(30), before_chunk=break_off), in_flight=1)
     with pytest.raises(StoreError, match="the file is read in another way"):
         import_rows(network, session, "march", Rows(rows(30), chunk_rows=7))
+
+
+def test_a_full_disk_stops_a_job_before_anything_leaves_and_it_goes_on(
+    network: Network, session: Session
+) -> None:
+    def limit(pages: int) -> None:
+        with session.vault._database.reading() as rows:
+            (used,) = rows.execute("PRAGMA page_count").fetchone()
+            rows.execute(f"PRAGMA max_page_count = {used + pages}")
+
+    wanted = rows(120)
+    limit(1)
+    with pytest.raises(StoreError, match="full"):
+        import_rows(network, session, "march", Rows(wanted), batch_events=5, in_flight=1)
+    sent = len(on_ledger(network, session))
+    assert sent % 5 == 0
+    assert sent < 120
+    limit(1_000_000)
+    import_rows(network, session, "march", Rows(wanted), batch_events=5, in_flight=1)
+    assert held(network, session) == expected(session, wanted)
+    assert len(on_ledger(network, session)) == 120
+
+
+def test_doubtful_rows_wait_for_a_person_and_then_go_on(network: Network, session: Session) -> None:
+    first = [Row(f"row {i}", 1000, i) for i in range(10)]
+    file = Rows(first)
+    held_back = next(file.chunks())
+    fault = RowFault(4, 6, "", "", "near-duplicate", "", "", "", Severity.QUARANTINE)
+    held_back = replace(
+        held_back, faults=(fault,), events=(columns([first[4]], [4]),), originals={4: ()}
+    )
+    with closing(Review.open(session.folder.path, session.keystore, session.clock_ms)) as review:
+        review.put("march", held_back)
+        file = Rows(first, faults=(fault,))
+        import_rows(network, session, "march", file)
+        assert len(on_ledger(network, session)) == 9
+        review.decide([each.id for each in review.items()], accept=True, reason="ok", operator="Li")
+    with opened_store(session) as store:
+        ended = run_reviewed(store, MemoryClient(network, session), "march")
+        assert counted(store, ended)["accepted"] == 1
+        assert held(network, session) == expected(session, first)
+        again = run_reviewed(store, MemoryClient(network, session), "march")
+        assert counted(store, again) == {}
+
+
+def test_counts_of_a_month_add_up_over_jobs_and_declarations_are_kept(
+    network: Network, session: Session
+) -> None:
+    fault = RowFault(2, 4, "", "", "amount-wrong", "", "", "")
+    import_rows(network, session, "march", Rows(rows(6), faults=(fault,)))
+    changed = [rows(6)[0], rows(6)[1]._replace(amount=7)]
+    import_rows(network, session, "corrections", Rows(changed))
+    with opened_store(session) as store:
+        store.declare(parse_period("2026-03"), "complete", 0)
+        store.declare(parse_period("2026-04"), "void", 0)
+        march = period_counts(store, "2026-03")
+        assert (march.accepted, march.corrections, march.duplicates) == (5, 1, 1)
+        assert (march.rows, march.rejected) == (8, 1)
+        assert march.rejected_by_code == {"amount-wrong": 1}
+        assert march.standing is Standing.COMPLETE
+        assert [each.period for each in all_period_counts(store)] == ["2026-03", "2026-04"]
+        store.declare(parse_period("2026-04"), None, 0)
+        assert period_counts(store, "2026-04").standing is None

@@ -21,19 +21,20 @@ _CPU_FIELDS = (11, 12)
 class Trial:
     """A running consortium in a temporary folder; leaving it stops and removes everything."""
 
-    def __init__(self, engine: Engine = Engine.LOCAL) -> None:
-        """Let `engine` order."""
+    def __init__(self, engine: Engine = Engine.LOCAL, members: tuple[str, ...] = MEMBERS) -> None:
+        """Let `engine` order what `members`, each with a node, submit."""
         self._engine = engine
+        self._members = members
 
     def __enter__(self) -> Self:
         """Found it, start the nodes, open a client for each member."""
         self._folder = tempfile.TemporaryDirectory(prefix="tradeline-bench-")
-        self.consortium = Consortium(Path(self._folder.name) / "nodes", self._engine)
+        self.consortium = Consortium(Path(self._folder.name) / "nodes", self._engine, self._members)
         self.clients: dict[str, Client] = {}
         try:
             self.consortium.found()
             self.consortium.start()
-            for name in MEMBERS:
+            for name in self._members:
                 folder = self.consortium.client(name)
                 self.clients[name] = Client.open(folder, self.consortium.passphrase)
         except BaseException:
@@ -53,7 +54,7 @@ class Trial:
     @property
     def today(self) -> str:
         """The ledger's local day."""
-        session = self.clients[MEMBERS[0]].session
+        session = self.clients[self._members[0]].session
         local = timezone(timedelta(minutes=session.ledger.params.utc_offset_min))
         return datetime.fromtimestamp(session.clock_ms() / 1000, local).date().isoformat()
 

@@ -127,6 +127,26 @@ def import_(
     _print(measure_import(rows), as_json=as_json)
 
 
+@bench.command("import-run")
+def import_run(
+    *,
+    rows: Annotated[int, typer.Option(min=1_000, help="Of the file.")] = 1_000_000,
+    engine: Annotated[
+        str, typer.Option(help="local: one node; cometbft: four validators.")
+    ] = "local",
+    batch_events: Annotated[int, typer.Option(min=1, max=10_000, help="Of one batch.")] = 2_000,
+    cleanse: Annotated[bool, typer.Option(help="Hold doubtful rows back.")] = False,
+    as_json: Json = False,
+) -> None:
+    """A file of statements to receipts on the ledger, killed and resumed once."""
+    from tradeline_client.bench.import_run import measure_import_run  # noqa: PLC0415
+    from tradeline_client.demo.consortium import Engine  # noqa: PLC0415
+
+    chosen = Engine(engine)
+    measured = measure_import_run(rows, chosen, batch_events=batch_events, cleanse=cleanse)
+    _print(measured, as_json=as_json)
+
+
 @bench.command("metro2")
 def metro2(
     *,

@@ -6,14 +6,14 @@ import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from tradeline_client.cli.command import EXIT_DONE, EXIT_FAILED
 from tradeline_client.cli.import_view import opened, print_dry_run, print_job, summary
 from tradeline_client.cli.output import Json, print_json, rate
-from tradeline_client.cli.session import FOLDER, FolderOption, PassphraseOption, today
+from tradeline_client.cli.session import FOLDER, FolderOption, PassphraseOption, now_ms, today
 from tradeline_client.errors import FileError
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ MendedOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Import a mended reject file of the job with its mapping."),
 ]
+ReviewedOption = Annotated[
+    bool, typer.Option("--reviewed", help="Import the rows of the job that were accepted since.")
+]
+SuggestOption = Annotated[
+    bool, typer.Option("--suggest", help="Only propose a mapping for FILE; needs no folder.")
+]
+CleanseOption = Annotated[
+    bool,
+    typer.Option(
+        "--cleanse/--no-cleanse", help="Hold rows back that are doubtful: tradeline review."
+    ),
+]
 FeedOption = Annotated[
     int | None, typer.Option(min=1, max=_FEED_MAX, help="To sign with, if not the usual one.")
 ]
@@ -70,10 +82,13 @@ def import_file(
     mapping: MappingOption = None,
     parameter: ParameterOption = None,
     format_: FormatOption = "",
+    suggest: SuggestOption = False,
     dry_run: DryRunOption = False,
     job: JobOption = None,
     resume: ResumeOption = False,
     resume_rejects: MendedOption = None,
+    reviewed: ReviewedOption = False,
+    cleanse: CleanseOption = True,
     feed: FeedOption = None,
     batch_events: BatchOption = _BATCH_EVENTS,
     in_flight: InFlightOption = 8,
@@ -90,8 +105,12 @@ def import_file(
     """
     from tradeline_client.imports import job_desk  # noqa: PLC0415 - start-up stays fast
 
+    if suggest:
+        return _suggest(file)
     with opened(folder, passphrase_file) as (client, store):
         day, name = today(client.session.ledger), job or ("" if file is None else file.stem)
+        if reviewed:
+            return _finish(summary(store, job_desk.run_reviewed(store, client, _named(name))), json)
         if resume:
             started, source = job_desk.reopen(store, _named(name))
         elif resume_rejects is not None:
@@ -112,14 +131,33 @@ def import_file(
                 source,
                 batch_events=batch_events,
                 in_flight=in_flight,
+                cleanse=cleanse,
                 show=lambda progress: show(progress.rows, lines, progress.waiting_for),
             )
         said = summary(store, ended) | {"seconds": round(time.monotonic() - began_s, 3)}
-    if json:
+    return _finish(said, json)
+
+
+def _finish(said: dict[str, Any], as_json: bool) -> int:
+    if as_json:
         print_json(said)
     else:
         print_job(said)
     return EXIT_DONE if said["state"] == "done" else EXIT_FAILED
+
+
+def _suggest(file: Path | None) -> int:
+    """Print a mapping for a file; what a person has to fill in goes to standard error."""
+    from tradeline_client.imports.suggest import suggest  # noqa: PLC0415
+
+    if file is None:
+        raise FileError("name the file that a mapping is to be proposed for")
+    day = time.strftime("%Y-%m-%d", time.gmtime(now_ms() / 1000))
+    proposed = suggest(file, day)
+    typer.echo(proposed.text)
+    for key in proposed.missing:
+        typer.echo(f"tradeline: fill in {key}", err=True)
+    return EXIT_DONE
 
 
 def _dry_run(store: JobStore, file: ImportFile, *, as_json: bool) -> int:

@@ -91,13 +91,13 @@ class Consortium:
     ) -> None:
         self.stop()
 
-    def pids(self, members: Iterable[str] = MEMBERS) -> dict[str, list[int]]:
+    def pids(self, members: Iterable[str] | None = None) -> dict[str, list[int]]:
         """Return the ids of the processes that do the work of nodes, by what they do."""
         assert self._process is not None, "start first"
         if self.engine is Engine.LOCAL:
             return {"nodes": [self._process.pid]}
         found: dict[str, list[int]] = {}
-        for member in members:
+        for member in self.members if members is None else members:
             running = json.loads((self.folder / member / _RUNNING_NAME).read_bytes())
             for what, pid in running["pids"].items():
                 if pid is not None:

@@ -240,7 +240,7 @@ class ImportRun:
         known = store.chunk_rows(self._job)
         complete = store.chunk_rows(self._job, complete=True)
         self._rows = first_missing(complete)
-        for chunk in self._source.prepared(complete):
+        for chunk in self._source.prepared(complete, known):
             if store.job(self._job.name).wanted is not JobState.RUNNING:
                 self._stopped = True
                 return

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from tradeline_client.errors import FileError, FolderError, StoreError
 from tradeline_client.imports.job import ImportRun
+from tradeline_client.imports.job_cleansing import Cleansing, ReviewedRows
 from tradeline_client.imports.job_file import ImportFile, hash_file
+from tradeline_client.imports.job_prepare import Preparer
 from tradeline_client.imports.job_store import STORAGE_NAME, JobState, JobStore
 from tradeline_client.imports.job_worker import WorkerSource
 from tradeline_ledger.statement import Kind
@@ -111,9 +113,7 @@ def mended(store: JobStore, name: str, path: Path, today: str) -> tuple[ImportFi
     """
     before = ImportFile(**store.job(name).source)
     file = replace(before, path=str(path), mended=True, today=today, file_hash=hash_file(path))
-    taken = {each.name for each in store.jobs()}
-    names = (f"{name} mended {number}" for number in count(1))
-    return file, next(each for each in names if each not in taken)
+    return file, _free_name(store, f"{name} mended")
 
 
 def count_rows(file: ImportFile) -> int | None:
@@ -138,19 +138,57 @@ def run(
     *,
     batch_events: int,
     in_flight: int,
+    cleanse: bool,
     show: Callable[[Progress], None],
 ) -> Job:
     """
     Run a job in this process, with its file being read in another one; return it as it ended.
 
+    With `cleanse`, rows that are doubtful wait for a person instead.
+
     Raises:
         ClientError, LedgerError: as `ImportRun.run` and `ImportFile.chunks`.
     """
     session = client.session
-    profile = replace(session.folder.profile, bulk_feed=job.feed)
-    session.folder = replace(session.folder, profile=profile)
-    source = WorkerSource(file, session.keystore)
+    _sign_with(client, job.feed)
+    cleansing = Cleansing(session.folder.path, job.name) if cleanse else None
+    source = WorkerSource(file, session.keystore, cleansing)
     running = ImportRun(
         client, store, job, source, batch_events=batch_events, in_flight=in_flight, show=show
     )
     return running.run()
+
+
+def run_reviewed(store: JobStore, client: Client, name: str) -> Job:
+    """
+    Bring the rows of a job that a person accepted to the ledger, as a job of their own.
+
+    Raises:
+        NotFoundError: there is no such job.
+        ClientError, LedgerError: as `ImportRun.run`.
+    """
+    session, before = client.session, store.job(name)
+    _sign_with(client, before.feed)
+    hashes = (before.file_hash, before.mapping_hash)
+    fresh = _free_name(store, f"{name} reviewed")
+    rows = ReviewedRows(session.folder.path, session.keystore, session.clock_ms, name)
+    try:
+        job = store.create(fresh, before.feed, hashes, before.source, session.clock_ms())
+        source = rows.prepared_by(Preparer(session.keystore))
+        ended = ImportRun(client, store, job, source).run()
+        rows.done()
+    finally:
+        rows.close()
+    return ended
+
+
+def _sign_with(client: Client, feed: int) -> None:
+    session = client.session
+    profile = replace(session.folder.profile, bulk_feed=feed)
+    session.folder = replace(session.folder, profile=profile)
+
+
+def _free_name(store: JobStore, start: str) -> str:
+    taken = {each.name for each in store.jobs()}
+    names = (f"{start} {number}" for number in count(1))
+    return next(each for each in names if each not in taken)

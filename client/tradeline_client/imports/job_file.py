@@ -12,12 +12,14 @@ from tradeline_client.imports.mapping_file import load_mapping
 from tradeline_client.imports.mapping_run import MappedFile
 from tradeline_client.imports.source import Format, SourceSettings
 from tradeline_client.imports.text_encoding import TextEncoding
+from tradeline_client.metro2.source import Metro2Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tradeline_client.imports.columns import MappedChunk
     from tradeline_client.imports.mapping import Mapping
+    from tradeline_client.imports.source import Source
 
 METRO2: Final = "metro2"
 """A format that needs no mapping."""
@@ -78,6 +80,8 @@ class ImportFile:
         Raises:
             MappingError: the mapping is wrong.
         """
+        if self.format == METRO2:
+            return hashlib.sha256(METRO2.encode()).digest()
         return self.loaded().sha256
 
     def chunks(self, first_row: int = 0) -> Iterator[MappedChunk]:
@@ -89,9 +93,15 @@ class ImportFile:
             MappingError: the mapping is wrong or does not fit the file.
             FileError: the file was changed while it was read.
         """
-        opened = MappedFile(Path(self.path), self.loaded(), self.today)
-        yield from opened.chunks(first_row)
-        if opened.source.sha256 != self.file_hash:
+        source: Metro2Source | Source
+        if self.format == METRO2:
+            source = Metro2Source(Path(self.path), today=self.today)
+            yield from source.chunks(first_row)
+        else:
+            opened = MappedFile(Path(self.path), self.loaded(), self.today)
+            source = opened.source
+            yield from opened.chunks(first_row)
+        if source.sha256 != self.file_hash:
             raise FileError(
                 f"{self.path} was changed while it was read; restore it and go on by --resume, or "
                 "import the new one as a job of its own, which leaves out what was sent"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from tradeline_client.imports.job_prepare import PreparedChunk, Preparer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tradeline_client.imports.columns import MappedChunk
 
@@ -28,11 +28,17 @@ class ChunkSource(Protocol):
 class PreparedSource(Protocol):
     """What a job reads: chunks under keys."""
 
-    def prepared(self, complete: Mapping[int, int]) -> Iterator[PreparedChunk]:
+    def prepared(
+        self, complete: Mapping[int, int], planned: Collection[int] = ()
+    ) -> Iterator[PreparedChunk]:
         """
-        Yield the chunks of the file that are not in `complete`, which has row counts by first row.
+        Yield the chunks of the file that are left to do.
 
-        Some that are may come, without events.
+        Args:
+            complete: row counts, by first row, of chunks that are done; some may come, without
+                events.
+            planned: first rows of chunks of which a part is done. They come whole: what was found
+                doubtful when they came first is known, and is looked for no more.
         """
         ...
 
@@ -40,18 +46,28 @@ class PreparedSource(Protocol):
 class LocalSource:
     """Prepares the chunks of a source in this process."""
 
-    def __init__(self, source: ChunkSource, preparer: Preparer) -> None:
-        """Prepare what `source` yields with `preparer`."""
+    def __init__(
+        self,
+        source: ChunkSource,
+        preparer: Preparer,
+        cleanse: Callable[[MappedChunk], MappedChunk] = lambda chunk: chunk,
+    ) -> None:
+        """Prepare what `source` yields and `cleanse` leaves of it with `preparer`."""
         self._source = source
         self._preparer = preparer
+        self._cleanse = cleanse
 
-    def prepared(self, complete: Mapping[int, int]) -> Iterator[PreparedChunk]:
+    def prepared(
+        self, complete: Mapping[int, int], planned: Collection[int] = ()
+    ) -> Iterator[PreparedChunk]:
         """Yield the chunks of the file; see `PreparedSource`."""
         for chunk in self._source.chunks(first_missing(complete)):
             if complete.get(chunk.first_row) == chunk.row_count:
                 yield passed_over(chunk)
-            else:
+            elif chunk.first_row in planned:
                 yield self._preparer.prepare(chunk)
+            else:
+                yield self._preparer.prepare(self._cleanse(chunk))
 
 
 def first_missing(complete: Mapping[int, int]) -> int:

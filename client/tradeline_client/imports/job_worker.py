@@ -11,19 +11,23 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tradeline_client.errors import ClientError, FileError
+from tradeline_client.imports.job_cleansing import CleansingStep
 from tradeline_client.imports.job_prepare import PreparedChunk, Preparer
 from tradeline_client.imports.job_source import LocalSource
 from tradeline_client.keystore import Keystore
+from tradeline_client.session import clock_ms
 from tradeline_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from multiprocessing.connection import Connection
 
+    from tradeline_client.imports.job_cleansing import Cleansing
     from tradeline_client.imports.job_source import ChunkSource
     from tradeline_ledger.member_files import ClientKeys
 
@@ -34,15 +38,20 @@ STOP_S = 5.0
 class WorkerSource:
     """Prepares the chunks of a source in another process, one chunk ahead."""
 
-    def __init__(self, source: ChunkSource, keystore: Keystore) -> None:
+    def __init__(
+        self, source: ChunkSource, keystore: Keystore, cleansing: Cleansing | None = None
+    ) -> None:
         """Prepare under the keys of `keystore` what `source`, which can be pickled, yields."""
         self._source = source
         self._keys = keystore.opened()
+        self._cleansing = cleansing
 
     def __repr__(self) -> str:
         return f"WorkerSource({self._source})"
 
-    def prepared(self, complete: Mapping[int, int]) -> Iterator[PreparedChunk]:
+    def prepared(
+        self, complete: Mapping[int, int], planned: Collection[int] = ()
+    ) -> Iterator[PreparedChunk]:
         """
         Yield the chunks of the file; see `PreparedSource`.
 
@@ -53,8 +62,10 @@ class WorkerSource:
         # A fork of a process with threads may hang; a spawned one starts anew.
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        arguments = (sender, self._source, self._keys, dict(complete))
-        process = context.Process(target=_work, args=arguments, daemon=True)
+        skipped = set(complete)
+        part = set(planned) - skipped
+        task = _Task(self._source, self._keys, self._cleansing, dict(complete), frozenset(part))
+        process = context.Process(target=_work, args=(sender, task), daemon=True)
         process.start()
         sender.close()
         try:
@@ -80,18 +91,40 @@ class WorkerSource:
                 process.join()
 
 
-def _work(
-    sender: Connection, source: ChunkSource, keys: ClientKeys, complete: dict[int, int]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What the other process is to do."""
+
+    source: ChunkSource
+    keys: ClientKeys
+    cleansing: Cleansing | None
+    complete: dict[int, int]
+    planned: frozenset[int]
+
+    def __repr__(self) -> str:
+        return f"_Task({self.source})"
+
+
+def _work(sender: Connection, task: _Task) -> None:
     """Send every chunk, then None; or the error that ended it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other process is asked, and ends this one
     with suppress(BrokenPipeError), sender:
         try:
-            preparer = Preparer(Keystore(keys))
-            for chunk in LocalSource(source, preparer).prepared(complete):
+            for chunk in _prepared(task):
                 sender.send_bytes(pickle.dumps(chunk, protocol=5))
             sender.send_bytes(pickle.dumps(None))
         except (ClientError, LedgerError, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
             sender.send_bytes(pickle.dumps(error))
+
+
+def _prepared(task: _Task) -> Iterator[PreparedChunk]:
+    keystore = Keystore(task.keys)
+    preparer = Preparer(keystore)
+    with ExitStack() as opened:
+        source = LocalSource(task.source, preparer)
+        if task.cleansing is not None:
+            step = opened.enter_context(CleansingStep(task.cleansing, keystore, clock_ms))
+            source = LocalSource(task.source, preparer, step.cleanse)
+        yield from source.prepared(task.complete, task.planned)
