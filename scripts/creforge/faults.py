@@ -101,6 +101,8 @@ class Desk:
     rows: int = 0
     events: int = 0
     """On the ledger."""
+    out: set[int] = field(default_factory=set)
+    """Rows of the last file that were held or rejected."""
     warnings: Counter[str] = field(default_factory=Counter)
     """Codes of warnings that mean none of the classes of faults, and how often they came."""
 
@@ -108,6 +110,7 @@ class Desk:
         """Import a file; return what was found, by row."""
         session = self.client.session
         loaded = load_mapping(mapping)
+        self.out = set()
         found: Found = defaultdict(set)
         cleanser = Cleanser.open(session.folder.path, session.keystore, name)
         source = _Watched(MappedFile(path, loaded, day), self, cleanser, found)
@@ -149,6 +152,7 @@ class _Watched:
                     self._desk.warnings[each.code] += 1
                 else:
                     self._found[each.row].add((each.code, each.column))
+            self._desk.out |= out
             events = tuple(_without(each, out) for each in checked.events)
             yield replace(checked, events=events)
 
@@ -191,7 +195,7 @@ def check_faults(
     people = identities(row["subject_id"] for row in clean["subject"])
     names = [f"L{number:04}" for number in range(1, 5)]
     findings: list[Finding] = []
-    there = {(row["account_id"], row["as_of_month"]) for row in tables["account_month"]}
+    stated: set[tuple[str, str]] = set()
     with Lenders(folder / "consortium", names) as lenders:
         client = lenders.client(names[0])
         session = client.session
@@ -200,7 +204,10 @@ def check_faults(
             desk = Desk(client, store)
             for name, rows, table in _files(tables, people):
                 found = list(_take(desk, folder, name, table, rows))
-                findings += [*found, *_holes(found, there)]
+                findings += [*found, *_holes(found, stated)]
+                if table == "account_month":
+                    passed = (row for at, row in enumerate(rows) if at not in desk.out)
+                    stated |= {(row["account_id"], row["as_of_month"]) for row in passed}
                 if table == "account":
                     held = {key for each, key, _ in findings if each == table}
                     _mend(desk, folder, clean[table], held, people)
@@ -268,15 +275,15 @@ def _finding(table: str, row: Row, code: str, column: str) -> Finding:
     return table, "|".join(key), code
 
 
-def _holes(findings: Iterable[Finding], there: Collection[tuple[str, str]]) -> Iterator[Finding]:
-    """Yield the months before those that are said to be missing that are missing as well."""
+def _holes(findings: Iterable[Finding], stated: Collection[tuple[str, str]]) -> Iterator[Finding]:
+    """Yield the months before those that are said to be missing, up to the last one stated."""
     for table, key, code in findings:
         if code != "month-missing":
             continue
         account, day = key.split("|")
         for back in range(1, HOLE_MONTHS_MAX):
             before = f"{period(month_of(day) - back)}-01"
-            if (account, day) in there or (account, before) in there:
+            if (account, before) in stated:
                 break
             yield table, f"{account}|{before}", code
 
