@@ -134,7 +134,7 @@ def import_run(
     engine: Annotated[
         str, typer.Option(help="local: one node; cometbft: four validators.")
     ] = "local",
-    batch_events: Annotated[int, typer.Option(min=1, max=10_000, help="Of one batch.")] = 2_000,
+    batch_events: Annotated[int, typer.Option(min=1, max=10_000, help="Of one batch.")] = 5_000,
     cleanse: Annotated[bool, typer.Option(help="Hold doubtful rows back.")] = False,
     as_json: Json = False,
 ) -> None:

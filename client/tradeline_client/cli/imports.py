@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _FEED_MAX: Final = 2**32 - 1
 _EVENTS_MAX: Final = 10_000
-_BATCH_EVENTS: Final = 2_000
+_BATCH_EVENTS: Final = 5_000
 _PARAMETER: Final = "NAME=VALUE"
 
 

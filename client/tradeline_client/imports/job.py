@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tradeline_client.imports.job_store import Counts, Job, JobStore
     from tradeline_client.seal import SealedBatch
 
-BATCH_EVENTS: Final = 2_000
+BATCH_EVENTS: Final = 5_000
 """Events of one batch unless the caller says otherwise."""
 PATIENCE_S: Final = 2 * 60 * 60.0
 """How long a job waits for nodes that are away before it stops, to be resumed by hand."""
