@@ -25,7 +25,7 @@ from tradeline_ledger.schema import EventSchema
 from tradeline_ledger.schemas import CLOSED, OPENED, STATEMENT
 
 SUBJECTS: Final = ("S0000000000001", "SWJTBXRWVMB4W", "S946T7GXHK51Q")
-PLAN: Final = Plan(seed=3, subjects=12, months=12, lenders=3, issues="nasty", read=10)
+PLAN: Final = Plan(seed=3, subjects=10, months=12, lenders=3, issues="nasty", read=6)
 OPENING: Final = {
     "product": "mortgage",
     "portfolio": "mortgage",
@@ -179,7 +179,7 @@ def test_every_delivery_issue_ends_in_the_books_of_the_lenders(tool: Tool, tmp_p
     assert said["duplicates"] > 0
     assert said["outdated"] > 0
     assert (said["lenders"], said["rejected"]) == (3, 0)
-    assert said["reports"]["subjects"] == 10
+    assert said["reports"]["subjects"] == 6
     assert said["reports"]["accounts"] > 10
 
 
@@ -196,7 +196,7 @@ def test_a_lender_that_ignores_corrections_is_found_out(
 
     whole = Loop._import
     monkeypatch.setattr(Loop, "_import", first_alone)
-    said = Loop(tool, replace(PLAN, subjects=6, read=4), tmp_path).run()
+    said = Loop(tool, replace(PLAN, subjects=5, lenders=2, read=3), tmp_path).run()
     assert said["rebuilt"]["differences"] > 0
     assert set(said["rebuilt"]["causes"]) <= {"correction", "out_of_order_correction"}
     assert said["differences"] > said["rebuilt"]["differences"]
@@ -205,7 +205,7 @@ def test_a_lender_that_ignores_corrections_is_found_out(
 @pytest.mark.network
 @pytest.mark.timeout(300)
 def test_every_kind_of_fault_is_found(tool: Tool, tmp_path: Path) -> None:
-    said = check_faults(tool, tmp_path, seed=3, subjects=40, months=12)
+    said = check_faults(tool, tmp_path, seed=3, subjects=30, months=12)
     assert len(said["classes"]) == 16
     for name, found in said["classes"].items():
         assert found["found"] > 0, (name, found)
