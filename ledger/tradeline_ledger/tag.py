@@ -134,6 +134,11 @@ class Tagger:
         """Return `tag(tag_key, subject_year_key, category)`, 16 bytes."""
         return self._key.sign(_TAG + subject_year_key + _U8[category])[:SHORT_MAC_BYTES]
 
+    def tags_of(self, year_keys: Sequence[bytes], category: int) -> list[bytes]:
+        """Return the tag of each year key in one category."""
+        end = _U8[category]
+        return self._key.sign_short([_TAG + each + end for each in year_keys])
+
     def tags(self, year_keys: list[bytes], categories: list[int]) -> list[bytes]:
         """Return the tags of every year key in every category, year keys outermost."""
         return [self.tag(key, category) for key in year_keys for category in categories]
@@ -183,6 +188,10 @@ class Filer:
     def check(self, subject: SubjectId, year: int, ref: bytes) -> bytes:
         """Return the check value, 16 bytes, of this member's event `ref` about a subject."""
         return check_value(self.year_key(subject, year), self.member, ref)
+
+    def tags(self, year_keys: Sequence[bytes], category: int) -> list[bytes]:
+        """Return this member's tag, 16 bytes, of each year key in a category, none remembered."""
+        return self._tagger.tags_of(year_keys, category)
 
     def checks(self, year_keys: Sequence[bytes], refs: Sequence[bytes]) -> list[bytes]:
         """Return the check value of each of this member's events `refs`, by its year key."""

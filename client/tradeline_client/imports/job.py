@@ -383,10 +383,10 @@ def _fault_counts(chunk: PreparedChunk) -> dict[str, int]:
 
 def _by_month(months: NDArray[np.int64], fates: NDArray[np.uint8]) -> Counts:
     counts: Counts = {}
-    pairs, numbers = np.unique(
-        np.stack([months.astype(np.int64), fates.astype(np.int64)]), axis=1, return_counts=True
-    )
-    for month, fate, number in zip(*pairs.tolist(), numbers.tolist(), strict=True):
+    # One number a pair: sorting pairs takes as long as all else that is planned.
+    pairs, numbers = np.unique((months << _FATE_BITS) | fates, return_counts=True)
+    for pair, number in zip(pairs.tolist(), numbers.tolist(), strict=True):
+        month, fate = pair >> _FATE_BITS, pair & ((1 << _FATE_BITS) - 1)
         counts.setdefault(period(month), {})[Fate(fate).name.lower()] = number
     return counts
 
@@ -398,4 +398,5 @@ def _add(counts: Counts, more: Counts) -> None:
             own[what] = own.get(what, 0) + number
 
 
+_FATE_BITS: Final = 8
 _WAITING_BYTES: Final = np.dtype(f"V{WAITING.itemsize}")

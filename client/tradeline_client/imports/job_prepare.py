@@ -170,7 +170,7 @@ class Preparer:
             (subjects[place // span], first_year + place % span) for place in distinct.tolist()
         ]
         keys = [filer.year_key(subject, year) for subject, year in where]
-        by_place = [filer.tag(subject, year, category) for subject, year in where]
+        by_place = filer.tags(keys, category)
         inverse_list = inverse.tolist()
         checks = filer.checks([keys[place] for place in inverse_list], refs)
         return checks, [by_place[place] for place in inverse_list]
