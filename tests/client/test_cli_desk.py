@@ -717,3 +717,36 @@ def test_a_month_that_was_declared_is_stated_so(desk: Desk) -> None:
     assert stated["standing"] == "complete"
     assert stated["rows"]["received"] == stated["events"]
     assert desk(*plan, "--standing", "missing").json["standing"] == "missing"
+
+
+def test_events_are_filed_under_a_new_identifier_once_it_was_said_to(desk: Desk) -> None:
+    assert desk(1, "submit", desk.events(*lines(*LOAN))).code == 0
+    assert desk(1, "import", "rebuild", "--json").json == {
+        "batches": 1,
+        "events": 3,
+        "unreadable": 0,
+    }
+    new = desk.path / "new.json"
+    new.write_text(json.dumps({"type": "resident_id", "id": subject(8).identifier}))
+    words = ("import", "move", "--from", desk.who, "--to", new, "--account", "loan 88")
+
+    said = desk(1, *words, "--dry-run", "--json").json
+    unasked = desk(1, *words)
+    moved = desk(1, *words, "--yes", "--json").json
+
+    assert (said["events"], said["years"], said["unreadable"]) == (3, {"2026": 3}, 0)
+    assert unasked.code == 1
+    assert "move it with --yes" in unasked.err
+    assert (moved["job"], moved["state"]) == ("move 1", "done")
+    assert (moved["events"]["retracted"], moved["events"]["moved"]) == (3, 3)
+    assert desk(1, "own", "--subject-file", desk.who, "--json").json["effective"] == []
+    assert len(desk(1, "own", "--subject-file", new, "--json").json["effective"]) == 3
+    assert desk(1, "import", "--resume", "--job", "move 1", "--json").json["rows"] == 3
+    assert "moved already" in desk(1, *words, "--yes").err
+
+
+def test_a_move_says_what_it_moves(desk: Desk) -> None:
+    ran = desk(1, "import", "move", "--from", desk.who, "--to", desk.who)
+
+    assert ran.code == 1
+    assert "one account by --account REF, or everything by --all" in ran.err

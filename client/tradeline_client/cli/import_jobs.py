@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from tradeline_client.cli import values
 from tradeline_client.cli.command import EXIT_DONE
+from tradeline_client.cli.import_move import move, rebuild
 from tradeline_client.cli.import_view import opened, opened_store, print_job, summary
 from tradeline_client.cli.imports import import_file
 from tradeline_client.cli.output import Json, print_json, print_pairs, print_table
@@ -59,6 +60,8 @@ def register(app: typer.Typer) -> None:
     group.command("cancel")(cancel)
     group.command("rejects")(rejects)
     group.command("manifest")(manifest)
+    group.command("move")(move)
+    group.command("rebuild")(rebuild)
     group.command("month")(month)
     group.command("months")(months)
 

@@ -6,12 +6,13 @@ import signal
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from tradeline_client.cli.command import EXIT_DONE, EXIT_FAILED
-from tradeline_client.cli.import_view import opened, print_dry_run, print_job, summary
+from tradeline_client.cli.command import EXIT_DONE
+from tradeline_client.cli.import_move import finish, resumed_move
+from tradeline_client.cli.import_view import opened, print_dry_run, summary
 from tradeline_client.cli.output import Json, print_json, rate
 from tradeline_client.cli.session import FOLDER, FolderOption, PassphraseOption, now_ms, today
 from tradeline_client.errors import FileError
@@ -110,7 +111,10 @@ def import_file(
     with opened(folder, passphrase_file) as (client, store):
         day, name = today(client.session.ledger), job or ("" if file is None else file.stem)
         if reviewed:
-            return _finish(summary(store, job_desk.run_reviewed(store, client, _named(name))), json)
+            reviewed_job = job_desk.run_reviewed(store, client, _named(name))
+            return finish(summary(store, reviewed_job), as_json=json)
+        if resume and (moved := resumed_move(store, client, _named(name))):
+            return finish(moved, as_json=json)
         if resume:
             started, source = job_desk.reopen(store, _named(name))
         elif resume_rejects is not None:
@@ -135,15 +139,7 @@ def import_file(
                 show=lambda progress: show(progress.rows, lines, progress.waiting_for),
             )
         said = summary(store, ended) | {"seconds": round(time.monotonic() - began_s, 3)}
-    return _finish(said, json)
-
-
-def _finish(said: dict[str, Any], as_json: bool) -> int:
-    if as_json:
-        print_json(said)
-    else:
-        print_job(said)
-    return EXIT_DONE if said["state"] == "done" else EXIT_FAILED
+    return finish(said, as_json=json)
 
 
 def _suggest(file: Path | None) -> int:

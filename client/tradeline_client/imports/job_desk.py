@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tradeline_client.errors import FileError, FolderError, StoreError
 from tradeline_client.imports.job import ImportRun
 from tradeline_client.imports.job_cleansing import Cleansing, ReviewedRows
 from tradeline_client.imports.job_file import ImportFile, hash_file
+from tradeline_client.imports.job_move import MoveSource, move_of
 from tradeline_client.imports.job_prepare import Preparer
 from tradeline_client.imports.job_store import STORAGE_NAME, JobState, JobStore
 from tradeline_client.imports.job_worker import WorkerSource
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
     from tradeline_client.client import Client
     from tradeline_client.imports.job import Progress
+    from tradeline_client.imports.job_move import Move
     from tradeline_client.imports.job_store import Job
     from tradeline_client.keystore import Keystore
 
 NAME_CHARS_MAX: Final = 100
+_NO_FILE: Final = bytes(32)
+"""In place of the hash of a file, where a job has none."""
 _BLOCK_BYTES: Final = 1 << 20
 _NOT_TEXT: Final = (b"PAR1", b"\x1f\x8b", b"PK\x03\x04")
 """How Parquet and packed files begin."""
@@ -56,8 +60,7 @@ def begin(store: JobStore, client: Client, file: ImportFile, name: str, feed: in
         StoreError: there is a job of that name.
         MappingError: the mapping is wrong.
     """
-    if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
-        raise StoreError(f"a job's name has 1 to {NAME_CHARS_MAX} characters; give one by --job")
+    _check_name(name)
     mapping_hash = file.mapping_hash()
     trial = store.trial(Path(file.path))
     if trial is not None and trial != (file.file_hash, mapping_hash):
@@ -66,15 +69,9 @@ def begin(store: JobStore, client: Client, file: ImportFile, name: str, feed: in
             f"{changed} was changed since the dry run of {file.path}; make a dry run of what it is "
             "now (--dry-run), then import it"
         )
-    session = client.session
-    wanted = session.folder.profile.bulk_feed if feed is None else feed
-    chosen = session.keystore.feed_for(Kind.SUBMISSION, wanted)
-    if feed not in (None, chosen):
-        raise FolderError(
-            f"feed {feed} has no key in this keystore that may sign submissions; feed {chosen} has"
-        )
     hashes = (file.file_hash, mapping_hash)
-    return store.create(name, chosen, hashes, file.stored(), session.clock_ms())
+    now_ms = client.session.clock_ms()
+    return store.create(name, _feed(client, feed), hashes, file.stored(), now_ms)
 
 
 def reopen(store: JobStore, name: str) -> tuple[Job, ImportFile]:
@@ -93,7 +90,7 @@ def reopen(store: JobStore, name: str) -> tuple[Job, ImportFile]:
             f"job {name} was cancelled; import the file as a new job, which leaves out "
             "what was sent"
         )
-    file = ImportFile(**job.source)
+    file = _file_of(job)
     same = (hash_file(Path(file.path)), file.mapping_hash()) == (job.file_hash, job.mapping_hash)
     if not same:
         raise FileError(
@@ -111,7 +108,7 @@ def mended(store: JobStore, name: str, path: Path, today: str) -> tuple[ImportFi
         NotFoundError: there is no such job.
         OSError: the file can't be read.
     """
-    before = ImportFile(**store.job(name).source)
+    before = _file_of(store.job(name))
     file = replace(before, path=str(path), mended=True, today=today, file_hash=hash_file(path))
     return file, _free_name(store, f"{name} mended")
 
@@ -180,6 +177,80 @@ def run_reviewed(store: JobStore, client: Client, name: str) -> Job:
     finally:
         rows.close()
     return ended
+
+
+def run_move(
+    store: JobStore,
+    client: Client,
+    move: Move,
+    name: str | None,
+    feed: int | None = None,
+    **options: Any,
+) -> Job:
+    """
+    File elsewhere what `find_move` found, as a job of its own; return it as it ended.
+
+    Args:
+        store: where the job is kept.
+        client: an open one.
+        move: what is moved.
+        name: of the job; None for the next free one.
+        feed: that signs, if not the usual one.
+        options: of `ImportRun`.
+
+    Raises:
+        FolderError, StoreError: as `begin`.
+        ClientError, LedgerError: as `ImportRun.run`.
+    """
+    if name is not None:
+        _check_name(name)
+    chosen = _feed(client, feed)
+    hashes = (_NO_FILE, _NO_FILE)
+    fresh = name or _free_name(store, "move")
+    store.create(fresh, chosen, hashes, move.stored(), client.session.clock_ms())
+    return resume_move(store, client, fresh, **options)
+
+
+def resume_move(store: JobStore, client: Client, name: str, **options: Any) -> Job:
+    """
+    Go on with a job that files events elsewhere, and return it as it ended.
+
+    Raises:
+        NotFoundError: there is no such job.
+        StoreError: it was cancelled, or imports a file.
+        ClientError, LedgerError: as `ImportRun.run`.
+    """
+    job = store.job(name)
+    move = move_of(job)
+    if move is None:
+        raise StoreError(f"job {name} imports a file, and files nothing elsewhere")
+    if job.state is JobState.CANCELLED:
+        raise StoreError(f"job {name} was cancelled; move what is left by a new one")
+    _sign_with(client, job.feed)
+    return ImportRun(client, store, job, MoveSource(store, client, move), **options).run()
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= NAME_CHARS_MAX or not name.isprintable():
+        raise StoreError(f"a job's name has 1 to {NAME_CHARS_MAX} characters; give one by --job")
+
+
+def _feed(client: Client, feed: int | None) -> int:
+    """Return the feed that signs submissions, `feed` if one is wanted."""
+    session = client.session
+    wanted = session.folder.profile.bulk_feed if feed is None else feed
+    chosen = session.keystore.feed_for(Kind.SUBMISSION, wanted)
+    if feed not in (None, chosen):
+        raise FolderError(
+            f"feed {feed} has no key in this keystore that may sign submissions; feed {chosen} has"
+        )
+    return chosen
+
+
+def _file_of(job: Job) -> ImportFile:
+    if move_of(job) is not None:
+        raise StoreError(f"job {job.name} files events elsewhere; it has no file")
+    return ImportFile(**job.source)
 
 
 def _sign_with(client: Client, feed: int) -> None:
