@@ -201,3 +201,14 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         said = process.stderr.read()
 
     assert b"Traceback" not in said
+
+
+def test_missing_package_of_an_extra_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for module in [name for name in sys.modules if name.startswith("tradeline_client.imports")]:
+        monkeypatch.delitem(sys.modules, module)
+    done = cli("import", "absent.csv", "--mapping", "absent.toml", "--dry-run")
+    assert done.code == 1
+    assert "needs the package pyarrow; install tradeline[import]" in done.err

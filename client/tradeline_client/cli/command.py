@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from copy import copy
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, requires
 from typing import Final
 
 import typer
@@ -21,9 +22,11 @@ from tradeline_ledger.problem import CODES
 COMMANDS_GROUP: Final = "tradeline.commands"
 OWN_COMMANDS: Final = "tradeline_client.cli"
 """Module of the client's own commands, to which all others are added."""
+DISTRIBUTION: Final = "tradeline"
 EXIT_DONE: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_NOT_VERIFIED: Final = 3
+_OF_EXTRA: Final = re.compile(r"""(?P<package>[\w-]+).*; extra == ['"](?P<extra>\w+)['"]""")
 
 
 def main() -> None:
@@ -43,6 +46,15 @@ def run(arguments: list[str]) -> int:
     except TyperException as error:
         typer.echo(_usage_text(error), err=True)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if (extra := _extra_with(error.name)) is None:
+            raise
+        typer.echo(
+            f"tradeline: this command needs the package {error.name}; install "
+            f"{DISTRIBUTION}[{extra}]",
+            err=True,
+        )
+        return EXIT_FAILED
     except errors as error:
         typer.echo(f"tradeline: {_text(error)}", err=True)
         return EXIT_NOT_VERIFIED if isinstance(error, VerificationError) else EXIT_FAILED
@@ -85,6 +97,15 @@ def _name(group: TyperInfo) -> str:
     found = group.name if isinstance(group.name, str) else made
     assert isinstance(found, str), "a group of commands has a name"
     return found
+
+
+def _extra_with(package: str | None) -> str | None:
+    """Return the extra of the distribution that brings a package, None if none does."""
+    for requirement in requires(DISTRIBUTION) or ():
+        found = _OF_EXTRA.match(requirement)
+        if found is not None and found["package"] == package:
+            return found["extra"]
+    return None
 
 
 def _usage_text(error: TyperException) -> str:
