@@ -1,7 +1,7 @@
 """
 Run the benchmarks and print the table of docs/performance.md.
 
-    python scripts/performance.py            all of them as the targets ask, some 15 minutes
+    python scripts/performance.py            all of them as the targets ask, some 20 minutes
     python scripts/performance.py --quick    a tenth of the events
     python scripts/performance.py seal read  only these benchmarks
 
@@ -46,8 +46,10 @@ SIZES: Final = {
     "growth": 10_000_000,
     "network": 60,
     "import": 1_000_000,
+    "import-run": 1_000_000,
+    "import-run --engine cometbft": 500_000,
 }
-"""Events of each benchmark; seconds of `network`, rows of `import`."""
+"""Events of each benchmark; seconds of `network`, rows of imports."""
 ROWS: Final = (
     Row("one node applies", "apply", "events_per_s", 200_000, "events/s"),
     Row("one node catches up over TLS", "catch-up", "events_per_s", 100_000, "events/s"),
@@ -62,6 +64,14 @@ ROWS: Final = (
     Row("a batch of that, 99 % of them", "network", "one_dead.paced.p99_ms", 2000, "ms"),
     Row("file of statements mapped", "import", "rows_per_cpu_s", 200_000, "rows/s a core"),
     Row("its memory, whatever the size", "import", "rss_mib_peak", 1024, "MiB"),
+    Row("file imported into one node", "import-run", "events_per_s", 50_000, "rows/s"),
+    Row("going on after a kill", "import-run", "resume_s", 5, "s"),
+    Row("its memory, sealing", "import-run", "rss_mib_peak", 1024, "MiB"),
+    Row("its memory, reading", "import-run", "rss_mib_peak_reader", 1024, "MiB"),
+    Row(
+        "file imported into four CometBFT validators",
+        *("import-run --engine cometbft", "events_per_s", 10_000, "rows/s"),
+    ),
     Row("audit of a mirror", "audit", "events_per_cpu_s", 150_000, "events/s a core"),
     Row("audit, cost of 4 times the events", "audit", "growth", 1.0, "times"),
     Row("report of 100 events verified", "read", "verify_cpu_ms", 20, "ms"),
@@ -87,7 +97,7 @@ def main() -> None:
 
 
 def _run(name: str, size: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tradeline_client", "bench", name]
+    command = [sys.executable, "-m", "tradeline_client", "bench", *name.split()]
     done = subprocess.run(
         [*command, _option(name), str(size), "--json"], stdout=subprocess.PIPE, check=True
     )
@@ -100,7 +110,9 @@ def _run(name: str, size: int) -> dict[str, Any]:
 
 
 def _option(name: str) -> str:
-    return {"network": "--seconds", "import": "--rows"}.get(name, "--events")
+    if name.startswith("import"):
+        return "--rows"
+    return "--seconds" if name == "network" else "--events"
 
 
 def _line(row: Row, figures: dict[str, Any], size: int) -> str:

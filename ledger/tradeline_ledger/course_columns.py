@@ -45,11 +45,12 @@ TOGETHER_MIN: Final = 64
 """Least events that are faster together than one by one."""
 
 _CODES: Final = tuple(FINDINGS)
-_HELD_UP: Final = sum(
+HELD_UP: Final = sum(
     1 << bit
     for bit, finding in enumerate(FINDINGS.values())
     if finding.severity is not Severity.WARNING
 )
+"""Bits of the findings that reject or hold an event, which then leaves its course as it is."""
 _PERIODS: Final = np.uint64((1 << PERIODS_MAX + 1) - 1)
 _EPOCH_MONTH: Final = 1970 * MONTHS_PER_YEAR
 
@@ -88,7 +89,7 @@ def step_columns(
             Course(*courses[account[event]].tolist()), Move(*moves[event].tolist())
         )
         courses[account[event]] = course
-        found[event] = sum(1 << _CODES.index(each.code) for each in findings)
+        found[event] = sum(bit_of(each.code) for each in findings)
     return courses, found
 
 
@@ -97,14 +98,25 @@ def findings_of(bits: int) -> tuple[Finding, ...]:
     return tuple(FINDINGS[code] for bit, code in enumerate(_CODES) if bits >> bit & 1)
 
 
+def bit_of(code: str) -> int:
+    """Return the bit that stands for a finding."""
+    return 1 << _CODES.index(code)
+
+
 def _step(courses: Ints, moves: Ints) -> tuple[Ints, Ints]:
     """Return the next courses and findings of events of as many different accounts."""
-    broken = _broken(Course(*courses.T), Move(*moves.T))
+    # Columns are read many times: each is made contiguous once.
+    course = Course(*np.ascontiguousarray(courses.T))
+    move = Move(*np.ascontiguousarray(moves.T))
+    broken = _broken(course, move)
     found = np.zeros(len(moves), np.int64)
-    for bit, code in enumerate(_CODES):
-        found |= broken[code].astype(np.int64) << bit
-    held_up = (found & _HELD_UP != 0)[:, np.newaxis]
-    return np.where(held_up, courses, _advanced(Course(*courses.T), Move(*moves.T))), found
+    for code in _CODES:
+        if broken[code].any():
+            found[broken[code]] |= bit_of(code)
+    after = _advanced(course, move)
+    held_up = found & HELD_UP != 0
+    after[held_up] = courses[held_up]
+    return after, found
 
 
 def _broken(course: Any, move: Any) -> dict[str, Mask]:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import pyarrow.parquet as pq
 from scripts.creforge.books import (
     ANSWERS_NAME,
@@ -31,8 +30,7 @@ from scripts.creforge.books import (
 from scripts.creforge.lenders import Lenders
 
 from tradeline_client.cli.session import today
-from tradeline_client.imports.cleansing import Cleanser, select
-from tradeline_client.imports.course import Courses, faults_of, moves_of
+from tradeline_client.imports.cleansing import Cleanser
 from tradeline_client.imports.fault import Severity
 from tradeline_client.imports.job import ImportRun
 from tradeline_client.imports.job_plan import Fate
@@ -42,7 +40,6 @@ from tradeline_client.imports.job_store import STORAGE_NAME, JobStore
 from tradeline_client.imports.mapping_file import load_mapping
 from tradeline_client.imports.mapping_run import MappedFile
 from tradeline_ledger.calendar import month_of, period
-from tradeline_ledger.mac import SHORT_MAC_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -50,8 +47,7 @@ if TYPE_CHECKING:
     from scripts.creforge.tool import Tool
 
     from tradeline_client.client import Client
-    from tradeline_client.imports.columns import EventColumns, MappedChunk
-    from tradeline_client.imports.fault import RowFault
+    from tradeline_client.imports.columns import MappedChunk
     from tradeline_ledger.identifier import SubjectId
 
 MAPPINGS: Final = Path(__file__).parent / "mappings"
@@ -76,7 +72,7 @@ CODES: Final = {
     "scale_error": ("scale-error", "amount-jump", "amount-outlier"),
     "future_date": ("day-after-today",),
     "code_formatting": ("code-unknown", "code-padded"),
-    "dpd_jump": ("columns-disagree", "dpd-jump", "days-past-due-jump"),
+    "dpd_jump": ("columns-disagree", "days-past-due-jump"),
     "paid_while_rolling": ("paid-while-rolling",),
     "activity_after_closure": ("after-closure",),
     "close_reason_mismatch": ("columns-disagree",),
@@ -99,7 +95,6 @@ class Desk:
 
     client: Client
     store: JobStore
-    courses: Courses = field(default_factory=Courses)
     rows: int = 0
     events: int = 0
     """On the ledger."""
@@ -141,47 +136,18 @@ class _Watched:
         self._desk = desk
         self._cleanser = cleanser
         self._found = found
-        self._references = desk.client.session.keystore.references
 
     def chunks(self, first_row: int = 0) -> Iterator[MappedChunk]:
         for chunk in self._source.chunks(first_row):
-            parted = self._cleanser.check(chunk)
-            checked = parted.chunk
-            faults = [*checked.faults, *parted.quarantined.faults, *self._course_faults(checked)]
-            out = {each.row for each in faults if each.severity is not Severity.WARNING}
-            for each in faults:
+            checked = self._cleanser.check(chunk).chunk
+            for each in checked.faults:
                 if each.severity is Severity.WARNING and each.code not in _NAMED:
                     self._desk.warnings[each.code] += 1
                 else:
                     self._found[each.row].add((each.code, each.column))
-            self._desk.out |= out
-            events = tuple(_without(each, out) for each in checked.events)
-            yield replace(checked, events=events)
-
-    def _course_faults(self, chunk: MappedChunk) -> Iterable[RowFault]:
-        parts = [
-            (columns, moves)
-            for columns in chunk.events
-            if len(columns) and (moves := moves_of(columns)) is not None
-        ]
-        if not parts:
-            return ()
-        rows = np.concatenate([columns.rows for columns, _ in parts])
-        moves = np.concatenate([moves for _, moves in parts])
-        accounts = np.concatenate([self._keyed(columns) for columns, _ in parts])
-        order = np.argsort(rows, kind="stable")  # of one row the events stay in their order
-        bits = self._desk.courses.check(accounts[order], moves[order])
-        lines = np.zeros(len(rows), np.int64)
-        return faults_of(rows[order], lines, bits)
-
-    def _keyed(self, columns: EventColumns) -> np.ndarray[Any, np.dtype[np.void]]:
-        assert columns.account is not None, columns
-        keyed = b"".join(self._references.account(each) for each in columns.account.to_pylist())
-        return np.frombuffer(keyed, f"V{SHORT_MAC_BYTES}")
-
-
-def _without(columns: EventColumns, rows: set[int]) -> EventColumns:
-    return select(columns, ~np.isin(columns.rows, list(rows)))
+                if each.severity is not Severity.WARNING:
+                    self._desk.out.add(each.row)
+            yield checked
 
 
 def check_faults(

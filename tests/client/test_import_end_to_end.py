@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,10 @@ import pytest
 from tradeline_client.bench.imports import MAPPING, write_statements
 from tradeline_client.client import Client
 from tradeline_client.demo.consortium import Consortium
+from tradeline_client.feed_keys import prepare_feed
+from tradeline_client.flows.checkpoint import registry
+from tradeline_client.flows.key import change_keys
+from tradeline_client.imports.job_store import STORAGE_NAME, JobStore
 from tradeline_ledger.mac import SHORT_MAC_BYTES
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
@@ -76,12 +81,31 @@ class Desk:
             row.refs[at : at + width] for row in rows for at in range(0, len(row.refs), width)
         )
 
-    def wanted(self) -> set[bytes]:
-        """The keyed reference of every good row."""
+    def two_feeds(self) -> tuple[int, int]:
+        """Add a feed to the member's, and return both that may sign submissions."""
+        passphrase = self.consortium.passphrase
+        with Client.open(self.client, passphrase) as client:
+            session = client.session
+            first = session.folder.profile.bulk_feed
+            known = client.run(registry(session))
+            second, _ = prepare_feed(session.folder, passphrase, first, known)
+            client.run(change_keys(session, added=(second,)))
+        return first, second.feed
+
+    def places(self, name: str) -> list[int]:
+        """Where the batches of a job stand in the log."""
+        with Client.open(self.client, self.consortium.passphrase) as client:
+            key = client.session.keystore.storage_key(STORAGE_NAME)
+            with closing(JobStore(self.client, key)) as store:
+                found = [each.log_index for each in store.batches(store.job(name))]
+        return [each for each in found if each is not None]
+
+    def wanted(self, month: str = "2026-09") -> set[bytes]:
+        """The keyed reference of every good row of a month's file."""
         with Client.open(self.client, self.consortium.passphrase) as client:
             ref = client.session.keystore.references.ref
             return {
-                ref(f"statement {number:012} 2026-09") for number in range(ROWS) if number % 1_000
+                ref(f"statement {number:012} {month}") for number in range(ROWS) if number % 1_000
             }
 
 
@@ -185,3 +209,26 @@ def test_a_node_that_is_away_is_waited_for(desk: Desk) -> None:
     out, _ = running.communicate(timeout=300)
     assert json.loads(out)["state"] == "done"
     assert sum(desk.refs().values()) == ROWS + GOOD
+
+
+def test_two_processes_import_two_feeds_of_one_folder_at_once(desk: Desk) -> None:
+    before = desk.refs()
+    september = (desk.folder / "september.csv").read_text()
+    files = {"july": ",20260731,", "august": ",20260831,"}
+    started = []
+    for feed, (name, day) in zip(desk.two_feeds(), files.items(), strict=True):
+        file = desk.folder / f"{name}.csv"
+        file.write_text(september.replace(",20260930,", day))
+        words = (
+            *("import", str(file), "--mapping", str(desk.folder / "bank.toml"), "--json"),
+            *("--feed", str(feed), "--batch-events", "100", "--in-flight", "2"),
+        )
+        started.append(subprocess.Popen(desk.command(*words), stdout=subprocess.PIPE))
+    ended = [json.loads(each.communicate(timeout=300)[0]) for each in started]
+    assert [each["state"] for each in ended] == ["done", "done"]
+    assert [each["events"]["accepted"] for each in ended] == [GOOD, GOOD]
+    july, august = (desk.places(name) for name in files)
+    assert max(min(july), min(august)) < min(max(july), max(august)), "one after the other"
+    new = desk.refs() - before
+    wanted = desk.wanted("2026-07") | desk.wanted("2026-08")
+    assert new == Counter(dict.fromkeys(wanted, 1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tradeline_client.cli.output import Json, print_json, print_pairs
+from tradeline_client.imports.batch import BATCH_EVENTS
 
 if TYPE_CHECKING:
     from tradeline_ledger.measured import Measured
@@ -134,7 +135,9 @@ def import_run(
     engine: Annotated[
         str, typer.Option(help="local: one node; cometbft: four validators.")
     ] = "local",
-    batch_events: Annotated[int, typer.Option(min=1, max=10_000, help="Of one batch.")] = 5_000,
+    batch_events: Annotated[int, typer.Option(min=1, max=10_000, help="Of one batch.")] = (
+        BATCH_EVENTS
+    ),
     cleanse: Annotated[bool, typer.Option(help="Hold doubtful rows back.")] = False,
     as_json: Json = False,
 ) -> None:

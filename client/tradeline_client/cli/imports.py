@@ -16,6 +16,7 @@ from tradeline_client.cli.import_view import opened, print_dry_run, summary
 from tradeline_client.cli.output import Json, print_json, rate
 from tradeline_client.cli.session import FOLDER, FolderOption, PassphraseOption, now_ms, today
 from tradeline_client.errors import FileError
+from tradeline_client.imports.batch import BATCH_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _FEED_MAX: Final = 2**32 - 1
 _EVENTS_MAX: Final = 10_000
-_BATCH_EVENTS: Final = 5_000
 _PARAMETER: Final = "NAME=VALUE"
 
 
@@ -91,7 +91,7 @@ def import_file(
     reviewed: ReviewedOption = False,
     cleanse: CleanseOption = True,
     feed: FeedOption = None,
-    batch_events: BatchOption = _BATCH_EVENTS,
+    batch_events: BatchOption = BATCH_EVENTS,
     in_flight: InFlightOption = 8,
     folder: FolderOption = FOLDER,
     passphrase_file: PassphraseOption = None,

@@ -1,9 +1,10 @@
 """
-The checks of a chunk before it is sealed: near duplicates and implausible values.
+The checks of a chunk before it is sealed: near duplicates, implausible values, courses, free text.
 
 docs/cleansing.md says what is looked for, with which thresholds, and how often it is right. What
-is doubtful is moved aside, a row with all of its events, for a person to decide; nothing is
-changed. What passes is remembered, under keys and sealed, for the chunks and files to come.
+is doubtful is moved aside, a row with all of its events, for a person to decide; what contradicts
+the course of its account is rejected; nothing is changed. What passes is remembered, under keys and
+sealed, for the chunks and files to come.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from tradeline_client.imports.cleansing_shelf import (
 )
 from tradeline_client.imports.cleansing_spread import Measured, Shift, Spreads, measure
 from tradeline_client.imports.columns import EventColumns, MappedChunk
+from tradeline_client.imports.course import CourseEvents, Courses, moves_of
 from tradeline_client.imports.fault import RowFault, Severity
+from tradeline_client.imports.restricted_text import restricted_faults
 from tradeline_ledger.schemas import OPENED
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ class Checked:
     """A chunk parted into what goes on and what a person has to look at."""
 
     chunk: MappedChunk
-    """Without the events of rows that are quarantined; its faults tell of those rows, too."""
+    """Without the events of rows that are moved aside; its faults tell of those rows, too."""
     quarantined: MappedChunk
     """Only the rows that are quarantined, by the mapping or here, with all that was found."""
     shifts: tuple[Shift, ...]
@@ -62,6 +65,8 @@ class _Seen:
     columns: EventColumns
     keys: Keys
     measured: Measured
+    again: NDArray[np.bool_]
+    """Whether the event was told before under its reference, as far as that is known here."""
 
 
 class Cleanser:
@@ -76,6 +81,7 @@ class Cleanser:
         self._near = NearDuplicates(shelves)
         self._history = AccountHistory(shelves)
         self._spreads = Spreads(shelves)
+        self._courses = Courses(shelves)
 
     @classmethod
     def open(cls, folder: Path, keystore: Keystore, job: str) -> Self:
@@ -125,21 +131,27 @@ class Cleanser:
             history = self._history.check(columns, keys)
             measured = measure(columns, keys, history)
             shifts += self._spreads.shifts(measured)
+            near, again = self._near.check(keys, self._file, numbered=columns.version is not None)
             findings = [
-                *self._near.check(keys, self._file, numbered=columns.version is not None),
+                *near,
                 *history.findings,
                 *self._spreads.check(measured),
             ]
             faults += chain.from_iterable(each.faults(columns, lines) for each in findings)
-            seen.append(_Seen(columns, keys, measured))
+            faults += restricted_faults(columns, lines)
+            seen.append(_Seen(columns, keys, measured, again))
             if columns.schema.number == OPENED.number:
                 self._remember_accounts(seen[-1], _held(faults) | _held(chunk.faults))
         held = _held(faults) | _held(chunk.faults)
+        misfits = self._courses.check(_course_events(seen, held), lines)
+        faults += misfits
+        held |= _held(misfits)
+        rejected = _rows(misfits, Severity.REJECT)
         for each in seen:
-            self._remember(each, held)
+            self._remember(each, held | rejected)
         self._row = max(self._row, chunk.first_row + chunk.row_count)
         self._bound()
-        return _parted(chunk, faults, held, tuple(shifts))
+        return _parted(chunk, faults, (held - rejected, rejected), tuple(shifts))
 
     def learn(self, chunk: MappedChunk) -> None:
         """
@@ -148,10 +160,14 @@ class Cleanser:
         Raises:
             StoreError: what is known does not open, or can't be written.
         """
+        seen: list[_Seen] = []
         for columns in chunk.events:
             keys = keys_of(columns, self._digests)
             history = self._history.check(columns, keys)
-            self._remember(_Seen(columns, keys, measure(columns, keys, history)), set())
+            measured = measure(columns, keys, history)
+            seen.append(_Seen(columns, keys, measured, np.zeros(len(columns), np.bool_)))
+            self._remember(seen[-1], set())
+        self._courses.check(_course_events(seen, set()), {})
         self._bound()
 
     def commit(self) -> None:
@@ -161,7 +177,7 @@ class Cleanser:
         Raises:
             StoreError: it can't be written; call again.
         """
-        shelves = (*self._near.shelves, *self._history.shelves)
+        shelves = (*self._near.shelves, *self._history.shelves, *self._courses.shelves)
         self._shelves.write(
             chain(
                 chain.from_iterable(each.blobs() for each in shelves),
@@ -189,18 +205,44 @@ class Cleanser:
             self.commit()
 
 
+def _rows(faults: Iterable[RowFault], severity: Severity) -> set[int]:
+    return {fault.row for fault in faults if fault.severity is severity}
+
+
 def _held(faults: Iterable[RowFault]) -> set[int]:
-    return {fault.row for fault in faults if fault.severity is Severity.QUARANTINE}
+    return _rows(faults, Severity.QUARANTINE)
+
+
+def _course_events(seen: Iterable[_Seen], held: set[int]) -> CourseEvents:
+    """Return what new events say about the courses of their accounts, held rows left out."""
+    parts = []
+    for each in seen:
+        moves = moves_of(each.columns)
+        if moves is not None and each.columns.account is not None:
+            new = ~each.again & ~_among(each.columns, held)
+            events = CourseEvents(each.keys.account_spelt, each.keys.ref, each.columns.rows, moves)
+            parts.append(events if new.all() else events.select(new))
+    return CourseEvents.joined(parts)
 
 
 def _parted(
-    chunk: MappedChunk, faults: list[RowFault], held: set[int], shifts: tuple[Shift, ...]
+    chunk: MappedChunk,
+    faults: list[RowFault],
+    out: tuple[set[int], set[int]],
+    shifts: tuple[Shift, ...],
 ) -> Checked:
+    """Return a chunk without the rows of `out`, which are held and rejected, and the held ones."""
+    held, rejected = out
     everything = sorted((*chunk.faults, *faults), key=lambda each: each.row)
+    originals = dict(chunk.originals)
+    if chunk.original is not None:
+        new = sorted((held | rejected) - originals.keys())
+        originals |= {row: chunk.original(row) for row in new}
     kept = replace(
         chunk,
-        events=tuple(_without(columns, held) for columns in chunk.events),
+        events=tuple(_without(columns, held | rejected) for columns in chunk.events),
         faults=tuple(everything),
+        originals=originals,
     )
     aside = replace(
         chunk,

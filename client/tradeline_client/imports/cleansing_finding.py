@@ -130,7 +130,7 @@ OUTLIER: Final = Suspicion(
     severity=Severity.QUARANTINE,
 )
 DPD_JUMP: Final = Suspicion(
-    code="dpd-jump",
+    code="days-past-due-jump",
     got="days past due that rose by more days than passed since the statement before",
     expected="at most the days before and those that passed",
     fix="look whether the buckets of the source were mapped right, or a month is missing",

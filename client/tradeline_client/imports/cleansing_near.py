@@ -51,9 +51,14 @@ class NearDuplicates:
         """What has to be written."""
         return self._slots, self._twins
 
-    def check(self, keys: Keys, file: int, *, numbered: bool) -> list[Finding]:
+    def check(
+        self, keys: Keys, file: int, *, numbered: bool
+    ) -> tuple[list[Finding], NDArray[np.bool_]]:
         """
         Return what looks like an event that is known, among the same events too.
+
+        Beside the findings it says which events come again under their own reference, as far as
+        they take the same slot: those are for the import to tell, as duplicates or corrections.
 
         Args:
             keys: of events of one type.
@@ -65,6 +70,7 @@ class NearDuplicates:
             for suspicion in (SAME_UNDER_OTHER_REF, CONFLICT_UNDER_OTHER_REF, REF_SPELLING)
         }
         conflict = np.zeros(len(keys.slot), np.bool_)
+        again = np.zeros(len(keys.slot), np.bool_)
         for part in np.unique(keys.part).tolist():
             places = np.flatnonzero(keys.part == part)
             known, there = self._known(part, keys, places, file)
@@ -74,15 +80,17 @@ class NearDuplicates:
             masks[REF_SPELLING.code][places] = alike
             masks[SAME_UNDER_OTHER_REF.code][places] = other & ~alike & same
             masks[CONFLICT_UNDER_OTHER_REF.code][places] = other & ~alike & ~same
-            conflict[places] = there & ~other & ~same & (known["file"] == file) & (not numbered)
+            again[places] = there & ~other
+            conflict[places] = again[places] & ~same & (known["file"] == file) & (not numbered)
         twin = self._twin(keys)
-        return [
+        findings = [
             *found(REF_SPELLING, masks[REF_SPELLING.code], "ref"),
             *found(SAME_UNDER_OTHER_REF, masks[SAME_UNDER_OTHER_REF.code], "ref"),
             *found(CONFLICT_UNDER_OTHER_REF, masks[CONFLICT_UNDER_OTHER_REF.code], "ref"),
             *found(CONFLICT_IN_FILE, conflict, "ref"),
             *found(TWIN, twin, "account"),
         ]
+        return findings, again
 
     def learn(self, keys: Keys, file: int) -> None:
         """Remember events as sent by the job with that digest."""

@@ -127,7 +127,7 @@ class Shelf:
         # Runs grow geometrically, so there are few of them and each record moves seldom.
         while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
             last = runs.pop()
-            runs[-1] = _newest(np.concatenate([runs[-1], last]))
+            runs[-1] = _newest(_joined([runs[-1], last]))
 
     def find(self, part: int, keys: NDArray[np.uint64]) -> tuple[Records, NDArray[np.bool_]]:
         """
@@ -148,14 +148,15 @@ class Shelf:
 
     def blobs(self) -> Iterator[tuple[str, int, int, bytes]]:
         """Yield the buckets that pending records change, as `Shelves.write` takes them."""
+        self._cache.clear()  # another import of this folder may have written since
         for part, runs in sorted(self._pending.items()):
-            fresh = _newest(np.concatenate(runs))
+            fresh = _newest(_joined(runs))
             bounds = np.arange(1, BUCKETS, dtype=np.uint64) << _BUCKET_SHIFT
             for bucket, records in enumerate(
                 np.split(fresh, np.searchsorted(fresh["key"], bounds))
             ):
                 if len(records):
-                    merged = _newest(np.concatenate([self._bucket(part, bucket), records]))
+                    merged = _newest(_joined([self._bucket(part, bucket), records]))
                     yield self._name, part, bucket, merged.tobytes()
 
     def written(self) -> None:
@@ -177,11 +178,21 @@ class Shelf:
 
 def _newest(records: Records) -> Records:
     """Return records sorted by key, of one key the last."""
-    ordered = records[np.argsort(records["key"], kind="stable")]
-    keys = ordered["key"]
-    last = np.ones(len(ordered), np.bool_)
+    keys = np.ascontiguousarray(records["key"])
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    last = np.ones(len(order), np.bool_)
     last[:-1] = keys[1:] != keys[:-1]
-    return ordered[last]
+    return records.take(order if last.all() else order[last])
+
+
+def _joined(runs: list[Records]) -> Records:
+    """Return records one behind the other; as bytes, since NumPy copies a record field by field."""
+    return np.concatenate([_as_bytes(each) for each in runs]).view(runs[0].dtype)
+
+
+def _as_bytes(records: Records) -> Records:
+    return records.view(f"V{records.dtype.itemsize}")
 
 
 def _look(
@@ -197,7 +208,7 @@ def _look(
     wanted = keys[places]
     at = np.minimum(np.searchsorted(shelf["key"], wanted), len(shelf) - 1)
     there = shelf["key"][at] == wanted
-    records[places[there]] = shelf[at[there]]
+    _as_bytes(records)[places[there]] = _as_bytes(shelf).take(at[there])
     found[places[there]] = True
 
 

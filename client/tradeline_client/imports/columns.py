@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tradeline_ledger.field import Amount, Choice, Integer, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import pyarrow as pa
 
@@ -82,6 +82,10 @@ class MappedChunk:
     What stood in each row that was rejected, a text for each of `names`, by row: the reject file
     repeats it. A byte that is no text is written as `\\xNN`.
     """
+    original: Callable[[int], tuple[str, ...]] | None = field(
+        default=None, repr=False, compare=False
+    )
+    """Returns what stood in a row, as in `originals`; for rows that later checks move aside."""
 
     def __repr__(self) -> str:
         return f"MappedChunk(rows {self.first_row}+{self.row_count}, {len(self.faults)} faults)"

@@ -1,17 +1,20 @@
 """
 The courses of a contributor's accounts while it imports: what new events must agree on.
 
-Only events that are new are checked: what was sent before, or corrects what was sent, was checked
-when it was. The courses are kept by the keyed references of accounts, 80 bytes for each.
+docs/cleansing.md, section 6, says what is looked for. Only events that are new are judged, and move
+a course: what was sent before, or corrects what was sent, was judged when it was. An account whose
+opening was not seen is unknown and not wrong: it may be older than the first import.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tradeline_client.imports.cleansing_shelf import Shelf, Shelves
 from tradeline_client.imports.fault import RowFault
 from tradeline_ledger.account_course import (
     COURSE_TYPES,
@@ -23,8 +26,9 @@ from tradeline_ledger.account_course import (
     kind_field,
 )
 from tradeline_ledger.calendar import MONTHS_PER_YEAR
-from tradeline_ledger.course_columns import findings_of, step_columns
-from tradeline_ledger.mac import SHORT_MAC_BYTES
+from tradeline_ledger.course_columns import HELD_UP, bit_of, findings_of, step_columns
+from tradeline_ledger.finding import Finding, Severity
+from tradeline_ledger.schemas import DEFAULTED, DELINQUENCY, OPENED, RESOLVED, STATEMENT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,61 +36,151 @@ if TYPE_CHECKING:
     from tradeline_client.imports.columns import EventColumns
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+UNOPENED: Final = "account-not-opened"
+ELSEWHERE: Final = (
+    "account-opened-twice",
+    "period-reported",
+    "account-closed-twice",
+    "days-past-due-jump",
+)
+"""
+Codes that the other checks of an import find better: near duplicates know which of two events was
+corrected, and the history of balances what sources do that report buckets.
+"""
 
 _KEPT: Final = np.dtype(
-    [("account", f"V{SHORT_MAC_BYTES}"), ("course", "<i8", len(Course._fields))]
+    [("key", "<u8"), *((name, "<i8" if name == "periods" else "<i4") for name in Course._fields)]
 )
+_KEY: Final = np.dtype([("key", "<u8")])
 _EPOCH_MONTH: Final = 1970 * MONTHS_PER_YEAR
+_LONG_AGO: Final = -719_162
+"""0001-01-01: opening of accounts whose opening was not seen."""
+_UNKNOWN: Final = Course(opened_on=_LONG_AGO, days_past_due=1)
+"""Of an account nothing of which was seen: it may be open, and past due."""
+_HARD: Final = HELD_UP & ~sum(bit_of(code) for code in (*ELSEWHERE, UNOPENED))
+_SHOWN: Final = ~sum(bit_of(code) for code in ELSEWHERE)
+_BY_REF: Final = np.array([DELINQUENCY.number, DEFAULTED.number, RESOLVED.number])
+"""Types whose second report would contradict the first; no near duplicate tells those apart."""
+_RANKS: Final = 2
+_UP_TO_DATE: Final = 1
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CourseEvents:
+    """Events that say something about accounts, a column each."""
+
+    account: NDArray[np.uint64]
+    """Digest of the account as it is written."""
+    ref: NDArray[np.uint64]
+    """Digest of the reference as it is written."""
+    rows: Ints
+    """0-based row of the file."""
+    moves: Ints
+    """Of `moves_of`, a row an event."""
+
+    def select(self, chosen: NDArray[Any]) -> Self:
+        """Return the events that a mask or places choose."""
+        return type(self)(*[getattr(self, each.name)[chosen] for each in fields(self)])
+
+    @classmethod
+    def joined(cls, parts: list[Self]) -> Self:
+        """Return the events of several types as one; of none, no event."""
+        if not parts:
+            none = np.zeros(0, np.uint64)
+            return cls(
+                none, none, np.zeros(0, np.int64), np.zeros((0, len(Move._fields)), np.int64)
+            )
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            *[np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)]
+        )
 
 
 class Courses:
-    """What is remembered of each account, by its keyed reference."""
+    """What is remembered of each account, by the digest of its reference."""
 
-    __slots__ = ("_courses", "_places")
+    def __init__(self, shelves: Shelves) -> None:
+        """Keep what is known in `shelves`."""
+        self._courses = Shelf(shelves, "course", _KEPT)
+        self._told = Shelf(shelves, "course ref", _KEY)
+        self._types = Shelf(shelves, "course type", _KEY)
 
-    def __init__(self, kept: bytes = b"") -> None:
-        """Go on from what `dump` returned, or begin without any account."""
-        table = np.frombuffer(kept, _KEPT)
-        self._places = {account: at for at, account in enumerate(table["account"].tolist())}
-        self._courses: Ints = table["course"].astype(np.int64).reshape(-1, len(Course._fields))
+    @property
+    def shelves(self) -> tuple[Shelf, ...]:
+        """What has to be written."""
+        return self._courses, self._told, self._types
 
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __repr__(self) -> str:
-        return f"Courses({len(self)} accounts, not shown)"
-
-    def check(self, accounts: NDArray[np.void], moves: Ints) -> Ints:
+    def check(self, events: CourseEvents, lines: dict[int, int]) -> list[RowFault]:
         """
-        Return what is wrong with new events, and remember those that are reported.
+        Return what does not fit the courses of accounts, and remember what goes on.
+
+        A row with a finding that rejects or holds it moves no course, with none of its events.
 
         Args:
-            accounts: keyed reference of the account, 16 bytes an event.
-            moves: of `moves_of`, a row an event, in the order of reporting.
+            events: that nothing else holds, and that were not sent before as far as that is known.
+            lines: line of each row.
 
-        Returns:
-            For each event bits of which `faults_of` makes faults; 0 where nothing is wrong.
+        Raises:
+            StoreError: what is known does not open.
         """
-        places = self._places
-        at = np.fromiter(
-            (places.setdefault(account, len(places)) for account in accounts.tolist()),
-            np.int64,
-            len(accounts),
-        )
-        new = len(places) - len(self._courses)
-        if new:
-            begun = np.array([Course()], np.int64).repeat(new, axis=0)
-            self._courses = np.concatenate([self._courses, begun])
-        touched, place = np.unique(at, return_inverse=True)
-        self._courses[touched], bits = step_columns(self._courses[touched], place, moves)
-        return bits
+        new = self._are_new(events)
+        if not new.any():
+            return []
+        events = _in_order(events if new.all() else events.select(new))
+        kept, bits = self._stepped(events)
+        out = np.unique(events.rows[bits & _HARD != 0])
+        going = events
+        if len(out):
+            going = events.select(~np.isin(events.rows, out))
+            kept, _ = self._stepped(going)
+        self._courses.put(0, kept)
+        self._told.put(0, _keys(going.ref[np.isin(going.moves[:, 0], _BY_REF)]))
+        if (going.moves[:, 0] == OPENED.number).any():
+            self._types.put(0, _keys(np.array([OPENED.number], np.uint64)))
+        return _faults(events.rows, bits, lines)
 
-    def dump(self) -> bytes:
-        """Return all courses as bytes, to be kept encrypted in the member's folder."""
-        table = np.empty(len(self), _KEPT)
-        table["account"] = np.frombuffer(b"".join(self._places), f"V{SHORT_MAC_BYTES}")
-        table["course"] = self._courses
-        return table.tobytes()
+    def _are_new(self, events: CourseEvents) -> Mask:
+        """Return which events were not told before under their reference."""
+        new = np.ones(len(events.rows), np.bool_)
+        places = np.flatnonzero(np.isin(events.moves[:, 0], _BY_REF))
+        if len(places):
+            new[places] = ~self._told.find(0, events.ref[places])[1]
+        return new
+
+    def _stepped(self, events: CourseEvents) -> tuple[NDArray[np.void], Ints]:
+        """Return what is to be kept of each account, and what is wrong with each event."""
+        starts = np.ones(len(events.rows), np.bool_)
+        starts[1:] = events.account[1:] != events.account[:-1]
+        first, place = np.flatnonzero(starts), np.cumsum(starts) - 1
+        accounts = events.account[first]
+        found, there = self._courses.find(0, accounts)
+        courses = np.stack([found[name].astype(np.int64) for name in Course._fields], axis=1)
+        courses[~there] = _UNKNOWN
+        openings = events.moves[:, 0] == OPENED.number
+        opened_on = Course._fields.index("opened_on")
+        if openings.any():
+            courses[place[openings], opened_on] = events.moves[openings, 1]
+            bits = np.zeros(len(events.rows), np.int64)
+            others = np.flatnonzero(~openings)
+            courses, bits[others] = step_columns(courses, place[others], events.moves[others])
+        else:
+            courses, bits = step_columns(courses, place, events.moves)
+        bits &= _SHOWN
+        unseen = ~there & (courses[:, opened_on] == _LONG_AGO)
+        if unseen.any() and (openings.any() or self._opens()):
+            bits[first[unseen]] |= bit_of(UNOPENED)
+        kept = np.empty(len(accounts), _KEPT)
+        kept["key"] = accounts
+        for name, column in zip(Course._fields, courses.T, strict=True):
+            kept[name] = column
+        return kept, bits
+
+    def _opens(self) -> bool:
+        """Whether the contributor reports openings, so that one can be missed."""
+        return bool(self._types.find(0, np.array([OPENED.number], np.uint64))[1][0])
 
 
 def moves_of(columns: EventColumns) -> Ints | None:
@@ -112,19 +206,23 @@ def moves_of(columns: EventColumns) -> Ints | None:
     return moves
 
 
-def faults_of(rows: Ints, lines: Ints, bits: Ints) -> tuple[RowFault, ...]:
+def _in_order(events: CourseEvents) -> CourseEvents:
     """
-    Return the faults of rows, in their order.
+    Return the events by account and of one by day, whatever the order of the file.
 
-    Args:
-        rows: 0-based row of the file, an event.
-        lines: 1-based line on which that row starts.
-        bits: what `Courses.check` returned.
+    Of one day a statement without days past due comes last, after the resolution that it shows.
     """
-    return tuple(
+    found = Move(*events.moves.T)
+    last: Any = (found.schema == STATEMENT.number) & (found.days_past_due == 0)
+    order = np.argsort(found.day * _RANKS + np.where(last, _UP_TO_DATE, 0), kind="stable")
+    return events.select(order[np.argsort(events.account[order], kind="stable")])
+
+
+def _faults(rows: Ints, bits: Ints, lines: dict[int, int]) -> list[RowFault]:
+    return [
         RowFault(
-            row=int(rows[at]),
-            line=int(lines[at]),
+            row=row,
+            line=lines.get(row, 0),
             column="",
             field=found.field,
             code=found.code,
@@ -134,8 +232,20 @@ def faults_of(rows: Ints, lines: Ints, bits: Ints) -> tuple[RowFault, ...]:
             severity=found.severity,
         )
         for at in np.flatnonzero(bits).tolist()
-        for found in findings_of(int(bits[at]))
-    )
+        for row in (int(rows[at]),)
+        for found in map(_as_known, findings_of(int(bits[at])))
+    ]
+
+
+def _as_known(finding: Finding) -> Finding:
+    """Return a finding as grave as it is where accounts may be older than the first import."""
+    return replace(finding, severity=Severity.WARNING) if finding.code == UNOPENED else finding
+
+
+def _keys(keys: NDArray[np.uint64]) -> NDArray[np.void]:
+    records = np.empty(len(keys), _KEY)
+    records["key"] = keys
+    return records
 
 
 def _days(column: pa.StringArray) -> Ints:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute as pc
 
+from tradeline_client.imports.batch import BATCH_EVENTS
 from tradeline_client.imports.mapping_run import MappedFile
-from tradeline_client.seal import BATCH_EVENTS
 from tradeline_ledger.finding import Severity
 from tradeline_ledger.schemas import SCHEMAS
 

@@ -28,6 +28,7 @@ from tradeline_client.errors import (
 )
 from tradeline_client.flows.checkpoint import known_registry
 from tradeline_client.flows.entry import deliver
+from tradeline_client.imports.batch import BATCH_EVENTS
 from tradeline_client.imports.fault import Severity
 from tradeline_client.imports.job_plan import WAITING, Fate, Planner
 from tradeline_client.imports.job_prepare import months_of
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
     from tradeline_client.imports.job_store import Counts, Job, JobStore
     from tradeline_client.seal import SealedBatch
 
-BATCH_EVENTS: Final = 5_000
-"""Events of one batch unless the caller says otherwise."""
 PATIENCE_S: Final = 2 * 60 * 60.0
 """How long a job waits for nodes that are away before it stops, to be resumed by hand."""
 RETRY_S: Final = 5.0

@@ -72,8 +72,7 @@ class CleansingStep:
         self._chunks += 1
         if self._chunks % COMMIT_CHUNKS == 0:
             self._cleanser.commit()
-        faults = sorted((*checked.chunk.faults, *held.faults), key=lambda fault: fault.row)
-        return replace(checked.chunk, faults=tuple(faults))
+        return checked.chunk
 
 
 class ReviewedRows:

@@ -109,6 +109,7 @@ def map_chunk(
         faults=faults,
         names=names,
         originals={row: source.cells(row - source.first_row) for row in sorted(kept)},
+        original=lambda row: source.cells(row - source.first_row),
     )
 
 

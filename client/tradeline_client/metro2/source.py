@@ -154,6 +154,7 @@ class _Chunk:
         self._lines: list[int] = []
         self._events: dict[EventSchema, list[tuple[int, int, AccountEvent]]] = {}
         self._originals: dict[int, tuple[str, ...]] = {}
+        self._records: dict[int, tuple[Record, Form]] = {}
 
     @property
     def row_count(self) -> int:
@@ -175,8 +176,13 @@ class _Chunk:
         if not any(each.rejects for each in faults):
             found += self._take(row, line, record, events)
         self.faults += found
+        self._records[row] = record, form
         if any(each.severity is not Severity.WARNING for each in found):
-            self._originals[row] = (_shown(encode_record(record, form)),)
+            self._originals[row] = self.original(row)
+
+    def original(self, row: int) -> tuple[str, ...]:
+        """Return what stood in a row of an account."""
+        return (_shown(encode_record(*self._records[row])),)
 
     def refuse(self, fault: Fault, *, lines: bool) -> None:
         """Take a record that can't be read, or a fault of the file."""
@@ -224,6 +230,7 @@ class _Chunk:
             faults=tuple(self.faults),
             names=Metro2Source.names,
             originals=self._originals,
+            original=self.original,
         )
 
     def _columns(self, schema: EventSchema) -> EventColumns:

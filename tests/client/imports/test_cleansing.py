@@ -292,7 +292,7 @@ def test_days_past_due_rise_by_the_days_that_passed(own: Cleanser) -> None:
     assert days("2025-02", 31) == []
     assert days("2025-03", 91) == [], "a source of buckets says 31 for 31 to 60"
     assert days("2025-04", 0) == []
-    assert days("2025-05", 60) == [(0, "dpd-jump")]
+    assert days("2025-05", 60) == [(0, "days-past-due-jump")]
     assert days("2025-07", 120) == [(0, "month-missing")]
 
 

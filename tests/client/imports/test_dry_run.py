@@ -31,7 +31,7 @@ def test_a_dry_run_counts_rows_events_months_and_faults(path: Path) -> None:
     assert (found.rows, found.rejected, found.quarantined) == (ROWS, 13, 0)
     assert found.events == {"account.statement": ROWS - 13}
     assert found.months == {"2026-09": ROWS - 13}
-    assert found.batches == 13
+    assert found.batches == 3
     fault = found.faults["number-unreadable"]
     assert (fault.severity, fault.count) == (Severity.REJECT, 13)
     assert [each.line for each in fault.samples] == [

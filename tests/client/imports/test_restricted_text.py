@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.client.imports.statements import Row, chunk, cleanser, held
 
 from tradeline_client.imports.restricted_text import doubtful_texts
 from tradeline_ledger.restricted import RESTRICTIONS, finding_of_text
+from tradeline_ledger.schemas import SCHEMAS
 
 WORDS = [word for each in RESTRICTIONS for word in (*each.words, *each.characters)]
 JOINED = st.sampled_from([" ", "_", "-", "\n", "/", "", "x", "收", "1", "  "])
@@ -43,3 +47,23 @@ def test_slice_of_a_column_and_a_column_of_nulls_are_read_right() -> None:
     assert list(doubtful_texts(column.slice(1), "annotation.statement", "text")) == [2]
     assert doubtful_texts(pa.nulls(3, pa.string()), "annotation.statement", "text") == {}
     assert list(doubtful_texts(column, "subject.means", "text")) == [3]
+
+
+def test_only_what_is_written_freely_is_held(tmp_path: Path) -> None:
+    record = {"authority": "District Court", "document_no": "7", "source": "notice, cancer ward"}
+    award = Row(
+        record | {"title": "Best baker"}, "award 7", None, schema=SCHEMAS.named("public.award")
+    )
+    person = Row(
+        {"name": "Faith Church", "employer": "Union Hospital"},
+        *("person 1", None),
+        schema=SCHEMAS.named("subject.identity"),
+    )
+    own = cleanser(tmp_path)
+    checked = own.check(chunk(award, person))
+    own.close()
+    assert held(checked) == [(0, "restricted-text")]
+    assert [len(each) for each in checked.chunk.events] == [0, 1]
+    (fault,) = checked.quarantined.faults
+    assert (fault.line, fault.field) == (2, "source")
+    assert "ward" not in repr(fault)
