@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from tests.client.import_rows import (
@@ -18,18 +19,27 @@ from tests.client.import_rows import (
     on_ledger,
     opened_store,
 )
+from tests.client.imports.statements import Row as Account
+from tests.client.imports.statements import chunk, opened, statement
 from tests.client.network import Network
 
 from tradeline_client.errors import CustodyError, StoreError, UnavailableError
+from tradeline_client.imports.columns import MappedChunk
 from tradeline_client.imports.fault import RowFault, Severity
+from tradeline_client.imports.job import ImportRun
+from tradeline_client.imports.job_cleansing import Cleansing, CleansingStep
 from tradeline_client.imports.job_desk import run_reviewed
 from tradeline_client.imports.job_months import Standing, all_period_counts, period_counts
-from tradeline_client.imports.job_store import JobState
+from tradeline_client.imports.job_prepare import Preparer
+from tradeline_client.imports.job_rejects import rejected_rows
+from tradeline_client.imports.job_source import LocalSource
+from tradeline_client.imports.job_store import Job, JobState
 from tradeline_client.imports.review import Review
 from tradeline_client.requests import Answer, Request, Response, TransportFailure
 from tradeline_client.session import Session
 from tradeline_ledger.calendar import parse_period
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.schemas import CLOSED, SCHEMAS
 from tradeline_ledger.statement import EntryLeaf, decode_leaf
 
 
@@ -333,3 +343,65 @@ def test_counts_of_a_month_add_up_over_jobs_and_declarations_are_kept(
         assert [each.period for each in all_period_counts(store)] == ["2026-03", "2026-04"]
         store.declare(parse_period("2026-04"), None, 0)
         assert period_counts(store, "2026-04").standing is None
+
+
+@dataclass
+class Chunks:
+    """Chunks as a mapping would yield them."""
+
+    made: list[MappedChunk]
+
+    def chunks(self, first_row: int = 0) -> Iterator[MappedChunk]:
+        return (each for each in self.made if each.first_row + each.row_count > first_row)
+
+
+def cleansed(network: Network, session: Session, name: str, *made: MappedChunk) -> Job:
+    """Run a job with the cleansing of `tradeline import`."""
+    cleansing = Cleansing(session.folder.path, name)
+    with (
+        opened_store(session) as store,
+        CleansingStep(cleansing, session.keystore, session.clock_ms) as step,
+    ):
+        job = store.create(name, 1, (bytes(32), bytes(32)), {}, session.clock_ms())
+        source = LocalSource(Chunks(list(made)), Preparer(session.keystore), step.cleanse)
+        return ImportRun(MemoryClient(network, session), store, job, source).run()
+
+
+def test_what_contradicts_an_earlier_file_of_the_account_is_rejected_and_can_be_mended(
+    network: Network, session: Session
+) -> None:
+    closed = Account({"reason": 1}, "closed A 1", "A 1", "2025-03-20", schema=CLOSED)
+    cleansed(network, session, "march", chunk(opened(100), statement("2025-03", 50), closed))
+    late = chunk(statement("2025-04", 50), statement("2025-05", 50))
+    job = cleansed(
+        network,
+        session,
+        "later",
+        replace(late, names=("cell",), original=lambda row: (f"text of row {row}",)),
+    )
+    with opened_store(session) as store:
+        assert counted(store, job) == {
+            "rows": 2,
+            "reject": 2,
+            "reject:after-closure": 2,
+        }
+        wrong = list(rejected_rows(store, job))
+    assert [(each.fault.row, each.original) for each in wrong] == [
+        (0, ("text of row 0",)),
+        (1, ("text of row 1",)),
+    ]
+
+
+def test_a_doubtful_row_is_counted_once(network: Network, session: Session) -> None:
+    resolved = Account(
+        {"kind": 1}, "resolved A 1", "A 1", "2025-02-10", schema=SCHEMAS.named("account.resolved")
+    )
+    made = chunk(opened(100), statement("2025-01", 50), resolved)
+    job = cleansed(network, session, "march", made)
+    with opened_store(session) as store:
+        assert counted(store, job) == {
+            "rows": 3,
+            "accepted": 2,
+            "quarantine": 1,
+            "quarantine:nothing-to-resolve": 1,
+        }
