@@ -28,6 +28,8 @@ LINES_BYTES_MAX: Final = 4096
 HEARTBEAT_S: Final = 1.5
 """After which a stream without lines sends an empty item; below what a peer has for an answer."""
 RETRY_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+STEADY_S: Final = 5.0
+"""After which a stream that breaks is taken for one that worked."""
 ASK_AGAIN_S: Final = 5.0
 """Between asking again for lines that went by before this node could use them."""
 _LENGTH: Final = struct.Struct(">H")
@@ -75,17 +77,17 @@ class PeerLines:
         """Follow one validator until cancelled."""
         failed = 0
         while True:
-            received = False
+            began = time.monotonic()
             try:
                 async for note in self._stream(member):
                     if note:
                         self._receive(member, note)
-                    if not received:
-                        received, failed = True, 0
-                        self._metrics.peer_up.labels(str(member)).set(1)
-                        self.failures.pop(member, None)
+                    self._metrics.peer_up.labels(str(member)).set(1)
+                    self.failures.pop(member, None)
             except PeerError as error:
                 self._failed(member, str(error))
+                if time.monotonic() - began > STEADY_S:
+                    failed = 0  # one that ends as soon as it began is asked less and less often
                 await asyncio.sleep(RETRY_S[min(failed, len(RETRY_S) - 1)])
                 failed += 1
 

@@ -208,7 +208,9 @@ def _wait_ready(
 ) -> Running:
     while True:
         running = read_running(config)
-        if running is not None and running["url"]:
+        # What a killed supervisor left speaks of processes that are gone.
+        own = process is None or (running is not None and running["pid"] == process.pid)
+        if running is not None and own and running["url"]:
             return Running(config.node.member, config.node.name, str(running["url"]), config.folder)
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
