@@ -907,7 +907,7 @@ def _rule_holds(words: list[str], values: dict[str, Any]) -> bool:
             given = (values[one], values[other])
             return None in given or (given[0] == 0) == (given[1] == 0)
         case [stage, "times", days, number]:
-            return (values[stage] or 0) * int(days) <= values[number]  # type: ignore[no-any-return]
+            return bool((values[stage] or 0) * int(days) <= values[number])
     place = words.index("needs")
     chosen = values[words[0]] in map(int, words[1:place])
     return not chosen or any(values[each] is not None for each in words[place + 1 :])

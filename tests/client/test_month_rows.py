@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, Final
+
 import pytest
 
 from tradeline_client.imports.job_months import PeriodCounts
@@ -9,14 +12,22 @@ from tradeline_client.imports.month_rows import class_of, rows_of
 from tradeline_client.month import RowCounts
 from tradeline_ledger.quality import RejectClass
 
+NOTHING: Final = PeriodCounts(
+    period="2026-03",
+    standing=None,
+    accepted=0,
+    corrections=0,
+    duplicates=0,
+    outdated=0,
+    rows=0,
+    rejected=0,
+    quarantined=0,
+    rejected_by_code={},
+)
 
-def counts(**changes: int | dict[str, int]) -> PeriodCounts:
-    values = {
-        **dict.fromkeys(("accepted", "corrections", "duplicates", "outdated"), 0),
-        **dict.fromkeys(("rows", "rejected", "quarantined"), 0),
-        "rejected_by_code": {},
-    }
-    return PeriodCounts(period="2026-03", standing=None, **(values | changes))  # type: ignore[arg-type]  # by name
+
+def counts(**changes: Any) -> PeriodCounts:
+    return replace(NOTHING, **changes)
 
 
 @pytest.mark.parametrize(

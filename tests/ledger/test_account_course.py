@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -85,93 +85,94 @@ def test_ordinary_course_has_no_finding() -> None:
         assert findings == (), each
 
 
-@pytest.mark.parametrize(
-    ("moves", "expected"),
-    [
-        ((statement("2024-01"),), ["account-not-opened"]),
-        ((move("payment", "2024-01-20", kind="regular"),), ["account-not-opened"]),
-        ((CLOSED,), ["account-not-opened"]),
-        ((OPENED, OPENED), ["account-opened-twice"]),
-        ((OPENED, statement("2023-12")), ["before-opening"]),
-        ((OPENED, move("payment", "2024-01-09", kind="regular")), ["before-opening"]),
-        ((OPENED, move("payment", "2024-01-10", kind="regular")), []),
-        ((OPENED, statement("2024-01"), statement("2024-01", 3)), ["period-reported"]),
-        ((OPENED, statement("2024-03"), statement("2024-01")), []),
+COURSES: Final[list[tuple[tuple[Move, ...], list[str]]]] = [
+    ((statement("2024-01"),), ["account-not-opened"]),
+    ((move("payment", "2024-01-20", kind="regular"),), ["account-not-opened"]),
+    ((CLOSED,), ["account-not-opened"]),
+    ((OPENED, OPENED), ["account-opened-twice"]),
+    ((OPENED, statement("2023-12")), ["before-opening"]),
+    ((OPENED, move("payment", "2024-01-09", kind="regular")), ["before-opening"]),
+    ((OPENED, move("payment", "2024-01-10", kind="regular")), []),
+    ((OPENED, statement("2024-01"), statement("2024-01", 3)), ["period-reported"]),
+    ((OPENED, statement("2024-03"), statement("2024-01")), []),
+    (
+        (OPENED, statement("2024-01"), statement("2024-03"), statement("2024-01")),
+        ["period-reported"],
+    ),
+    (
+        (OPENED, statement("2024-03"), statement("2024-01"), statement("2024-01")),
+        ["period-reported"],
+    ),
+    ((OPENED, CLOSED, CLOSED), ["account-closed-twice"]),
+    ((OPENED, CLOSED, statement("2024-06", day="2024-06-30")), []),
+    ((OPENED, CLOSED, statement("2024-07")), ["after-closure"]),
+    ((OPENED, CLOSED, statement("2024-05")), []),
+    ((OPENED, CLOSED, move("payment", "2024-06-11", kind="regular")), ["after-closure"]),
+    ((OPENED, CLOSED, move("payment", "2024-06-11", kind="recovery")), []),
+    ((OPENED, CLOSED, move("updated", "2024-07-01", reason="limit")), ["after-closure"]),
+    (
+        (OPENED, CLOSED, delinquency("2024-07-01", "2024-06-01", 30)),
+        ["after-closure"],
+    ),
+    ((OPENED, statement("2024-07"), CLOSED), ["closed-too-early"]),
+    ((OPENED, statement("2024-06"), CLOSED), []),
+    (
+        (OPENED, move("transferred", "2024-06-10", direction="given_up"), statement("2024-07")),
+        ["after-closure"],
+    ),
+    (
         (
-            (OPENED, statement("2024-01"), statement("2024-03"), statement("2024-01")),
-            ["period-reported"],
+            *(OPENED, move("transferred", "2024-06-10", direction="taken_over")),
+            statement("2024-07"),
         ),
+        [],
+    ),
+    (
         (
-            (OPENED, statement("2024-03"), statement("2024-01"), statement("2024-01")),
-            ["period-reported"],
+            *(OPENED, delinquency("2024-03-01", "2024-01-31", 30)),
+            delinquency("2024-04-01", "2024-03-02", 30),
         ),
-        ((OPENED, CLOSED, CLOSED), ["account-closed-twice"]),
-        ((OPENED, CLOSED, statement("2024-06", day="2024-06-30")), []),
-        ((OPENED, CLOSED, statement("2024-07")), ["after-closure"]),
-        ((OPENED, CLOSED, statement("2024-05")), []),
-        ((OPENED, CLOSED, move("payment", "2024-06-11", kind="regular")), ["after-closure"]),
-        ((OPENED, CLOSED, move("payment", "2024-06-11", kind="recovery")), []),
-        ((OPENED, CLOSED, move("updated", "2024-07-01", reason="limit")), ["after-closure"]),
+        ["first-delinquent-changed"],
+    ),
+    (
         (
-            (OPENED, CLOSED, delinquency("2024-07-01", "2024-06-01", 30)),
-            ["after-closure"],
+            OPENED,
+            delinquency("2024-03-01", "2024-01-31", 30),
+            default("2024-04-01", "2024-02-01"),
         ),
-        ((OPENED, statement("2024-07"), CLOSED), ["closed-too-early"]),
-        ((OPENED, statement("2024-06"), CLOSED), []),
+        ["first-delinquent-changed"],
+    ),
+    (
         (
-            (OPENED, move("transferred", "2024-06-10", direction="given_up"), statement("2024-07")),
-            ["after-closure"],
+            *(OPENED, delinquency("2024-03-01", "2024-01-31", 30), statement("2024-03")),
+            delinquency("2024-05-01", "2024-04-01", 30),
         ),
+        [],
+    ),
+    (
         (
-            (
-                *(OPENED, move("transferred", "2024-06-10", direction="taken_over")),
-                statement("2024-07"),
-            ),
-            [],
+            *(OPENED, delinquency("2024-03-01", "2024-01-31", 30)),
+            move("resolved", "2024-03-05", kind="cured"),
+            delinquency("2024-05-01", "2024-04-01", 30),
         ),
-        (
-            (
-                *(OPENED, delinquency("2024-03-01", "2024-01-31", 30)),
-                delinquency("2024-04-01", "2024-03-02", 30),
-            ),
-            ["first-delinquent-changed"],
-        ),
-        (
-            (
-                OPENED,
-                delinquency("2024-03-01", "2024-01-31", 30),
-                default("2024-04-01", "2024-02-01"),
-            ),
-            ["first-delinquent-changed"],
-        ),
-        (
-            (
-                *(OPENED, delinquency("2024-03-01", "2024-01-31", 30), statement("2024-03")),
-                delinquency("2024-05-01", "2024-04-01", 30),
-            ),
-            [],
-        ),
-        (
-            (
-                *(OPENED, delinquency("2024-03-01", "2024-01-31", 30)),
-                move("resolved", "2024-03-05", kind="cured"),
-                delinquency("2024-05-01", "2024-04-01", 30),
-            ),
-            [],
-        ),
-        ((OPENED, delinquency("2024-03-01", "2024-01-31", 31)), []),
-        ((OPENED, delinquency("2024-03-01", "2024-01-31", 32)), ["past-due-too-long"]),
-        ((OPENED, default("2024-04-01", "2024-02-01")), ["default-unprepared"]),
-        ((OPENED, statement("2024-03", 40), default("2024-04-01", "2024-02-18")), []),
-        ((OPENED, move("resolved", "2024-03-05", kind="cured")), ["nothing-to-resolve"]),
-        ((OPENED, statement("2024-01"), statement("2024-02", 60)), ["days-past-due-jump"]),
-        ((OPENED, statement("2024-01"), statement("2024-02", 59)), []),
-        ((OPENED, statement("2024-01"), statement("2024-03", 60)), []),
-        ((OPENED, statement("2024-03", 29), statement("2024-04", 60)), []),
-        ((OPENED, statement("2024-03", 25), statement("2024-04", 60)), ["days-past-due-jump"]),
-        ((OPENED, statement("2024-03"), statement("2024-02", 90)), []),
-    ],
-)
+        [],
+    ),
+    ((OPENED, delinquency("2024-03-01", "2024-01-31", 31)), []),
+    ((OPENED, delinquency("2024-03-01", "2024-01-31", 32)), ["past-due-too-long"]),
+    ((OPENED, default("2024-04-01", "2024-02-01")), ["default-unprepared"]),
+    ((OPENED, statement("2024-03", 40), default("2024-04-01", "2024-02-18")), []),
+    ((OPENED, move("resolved", "2024-03-05", kind="cured")), ["nothing-to-resolve"]),
+    ((OPENED, statement("2024-01"), statement("2024-02", 60)), ["days-past-due-jump"]),
+    ((OPENED, statement("2024-01"), statement("2024-02", 59)), []),
+    ((OPENED, statement("2024-01"), statement("2024-03", 60)), []),
+    ((OPENED, statement("2024-03", 29), statement("2024-04", 60)), []),
+    ((OPENED, statement("2024-03", 25), statement("2024-04", 60)), ["days-past-due-jump"]),
+    ((OPENED, statement("2024-03"), statement("2024-02", 90)), []),
+]
+"""Moves of one account, and the findings that they give."""
+
+
+@pytest.mark.parametrize(("moves", "expected"), COURSES)
 def test_event_that_does_not_fit_the_course_is_found(
     moves: tuple[Move, ...], expected: list[str]
 ) -> None:
@@ -179,8 +180,7 @@ def test_event_that_does_not_fit_the_course_is_found(
 
 
 def test_every_finding_is_tried_here() -> None:
-    rows = test_event_that_does_not_fit_the_course_is_found.pytestmark[0].args[1]  # type: ignore[attr-defined]  # set by the decorator
-    assert {code for _, expected in rows for code in expected} == set(FINDINGS)
+    assert {code for _, expected in COURSES for code in expected} == set(FINDINGS)
     assert all(code == found.code for code, found in FINDINGS.items())
     assert {each.severity for each in FINDINGS.values()} == set(Severity)
 

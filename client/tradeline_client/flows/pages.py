@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from tradeline_client.requests import Flow, Request, from_json, try_each
@@ -48,7 +49,7 @@ def all_pages(
         asked = target + (f"?cursor={cursor}" if cursor else "")
         page = yield from try_each(
             session.nodes(),
-            lambda node, asked=asked: Request(node, "GET", asked),  # type: ignore[misc]
+            partial(_request, asked),
             lambda response: from_json(page_type, response),
         )
         found += [bytes.fromhex(each) for each in ids(page)]
@@ -56,3 +57,7 @@ def all_pages(
             break
         cursor = page.next
     return found
+
+
+def _request(target: str, node: int) -> Request:
+    return Request(node, "GET", target)
