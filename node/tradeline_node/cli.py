@@ -99,12 +99,7 @@ def run(
     """
     from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
     from tradeline_node.processes.supervisor import run_supervised  # noqa: PLC0415
-    from tradeline_node.run import (  # noqa: PLC0415
-        Running,
-        load_configs,
-        run_local,
-        write_ready,
-    )
+    from tradeline_node.run import Running, load_configs, write_ready  # noqa: PLC0415
 
     configs = load_configs(folder, os.environ, settings or ())
     passphrase = read_passphrase(_passphrase_path(passphrase_file, configs[0]), "the keystores")
@@ -116,6 +111,8 @@ def run(
 
     try:
         if configs[0].engine.driver == "local":
+            from tradeline_node.serving import run_local  # noqa: PLC0415
+
             run_local(configs, passphrase, announce)
         else:
             run_supervised(_single(configs), settings or (), passphrase, announce)

@@ -34,8 +34,9 @@ from tradeline_ledger.submission import Receipt
 from tradeline_node.config import encode_config, load_config
 from tradeline_node.engine.local import LocalEngine
 from tradeline_node.keystore import seal_keystore, write_private
-from tradeline_node.run import attach_local, listen, serve
+from tradeline_node.run import listen
 from tradeline_node.service import Node
+from tradeline_node.serving import attach_local, serve
 from tradeline_node.tls import tls_key, tls_pin
 
 PASSPHRASE = b"a passphrase of tests"

@@ -1,7 +1,10 @@
-"""A node starts while its engine makes blocks."""
+"""A node starts: while its engine makes blocks, and without what the start does not need."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,3 +43,19 @@ def test_block_that_comes_while_a_node_starts_is_signed(
         for node in cluster.nodes:
             assert node.store.head.size == 5
             wait_for(partial(node.published.own, 5), "signing")
+
+
+def test_supervisor_starts_without_importing_a_web_server() -> None:
+    program = (
+        "import sys, tradeline_node.processes.supervisor; "
+        "print([m for m in ('fastapi', 'pydantic', 'uvicorn', 'starlette') if m in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    assert ran.stdout.strip() == "[]"

@@ -25,8 +25,8 @@ from tradeline_node.processes.orders import (
 )
 from tradeline_node.processes.recovery import end_when_mended
 from tradeline_node.run import Running, listen
-from tradeline_node.run import serve as serve_nodes
 from tradeline_node.service import Node
+from tradeline_node.serving import serve as serve_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
