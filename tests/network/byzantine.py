@@ -62,8 +62,8 @@ def misbehaving(*names: str, reading: bool = False, halts: bool = False) -> Faul
     return fault
 
 
-def read_report(scene: Scene) -> None:
-    """Obtain a consent and read one person's report; it must be complete and verified."""
+def read_report(scene: Scene) -> Reading | None:
+    """Obtain a consent and return one person's report: complete and verified, else a problem."""
     members = scene.network.members
     with (
         Client.open(members[READER].client, PASSPHRASE) as reader,
@@ -71,14 +71,15 @@ def read_report(scene: Scene) -> None:
     ):
         draft = reader.draft_consent(wish(second=members[NOTARY].number), [subject(0)])
         signed = notary.sign_consent(draft, [subject(0)])
-        before = sum(each.accepted for each in scene.journal.entries)
+        number = members[CONTRIBUTOR].number
+        before = sum(each.accepted and each.member == number for each in scene.journal.entries)
         reader.grant(signed)
         started = time.monotonic()
         try:
             reading: Reading = reader.ask(question(signed.consent_id))
         except (ClientError, LedgerError) as error:
             scene.problems.append(f"the report could not be read: {error}")
-            return
+            return None
         scene.notes["reports read"] += 1
         scene.notes["report ms"] += int((time.monotonic() - started) * 1000)
         # Each batch of the load has one event about this person.
@@ -86,6 +87,7 @@ def read_report(scene: Scene) -> None:
             scene.problems.append(
                 f"the report has {len(reading.report.effective)} events, {before} were placed"
             )
+        return reading
 
 
 @contextmanager

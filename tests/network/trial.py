@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
+from tests.network.dealing import DEALING
 from tests.network.disks import DISKS
 from tests.network.faults import FAULTS, REQUESTS_BURST, REQUESTS_PER_SECOND, Fault, Scene
 from tests.network.journal import AckJournal
@@ -24,7 +25,7 @@ from tradeline_client.client import Client
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL: Final = FAULTS | DISKS | BYZANTINE
+ALL: Final = FAULTS | DISKS | BYZANTINE | DEALING
 RECOVERED_S: Final = 180.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 120.0
@@ -121,6 +122,8 @@ def trial_of(folder: Path, seed: int, fault: str) -> AbstractContextManager[Tria
     """Return a trial in which `fault` can happen."""
     if fault in BYZANTINE:
         return trial(folder, seed, villain=VILLAIN, loaded=[CONTRIBUTOR])
+    if fault in DEALING:
+        return trial(folder, seed, loaded=[CONTRIBUTOR])
     return trial(folder, seed)
 
 
