@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -55,6 +55,8 @@ class Scene:
     random: random.Random
     hold_s: float
     """How long a fault lasts."""
+    among: Sequence[str] = NAMES
+    """Members that a fault of one of them is drawn from."""
     notes: Counter[str] = field(default_factory=Counter)
     """What was met, for tables."""
     problems: list[str] = field(default_factory=list)
@@ -62,7 +64,7 @@ class Scene:
 
     def member(self) -> Member:
         """Return one member, drawn."""
-        return self.network.members[self.random.choice(NAMES)]
+        return self.network.members[self.random.choice(self.among)]
 
     def hold(self) -> None:
         """Let the fault last."""
@@ -215,10 +217,12 @@ def flood(scene: Scene) -> Iterator[None]:
     started = time.monotonic()
     for each in threads:
         each.start()
-    yield
-    stopping.set()
-    for each in threads:
-        each.join()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for each in threads:
+            each.join()
     allowed = REQUESTS_BURST + REQUESTS_PER_SECOND * (time.monotonic() - started)
     for status, count in seen.items():
         scene.notes[f"flood answered {status}"] += count

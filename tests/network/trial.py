@@ -18,6 +18,7 @@ from tests.network.faults import FAULTS, REQUESTS_BURST, REQUESTS_PER_SECOND, Fa
 from tests.network.journal import AckJournal
 from tests.network.load import Load
 from tests.network.members import NAMES, PASSPHRASE, Network, until
+from tests.network.mixed import MIXED, MIXED_BYZANTINE
 from tests.network.oracle import Verdict, Watch, attachments_are_there, audited, judge
 
 from tradeline_client.client import Client
@@ -25,7 +26,7 @@ from tradeline_client.client import Client
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL: Final = FAULTS | DISKS | BYZANTINE | DEALING
+ALL: Final = FAULTS | DISKS | BYZANTINE | DEALING | MIXED | MIXED_BYZANTINE
 RECOVERED_S: Final = 180.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 120.0
@@ -120,7 +121,7 @@ class Trial:
 
 def trial_of(folder: Path, seed: int, fault: str) -> AbstractContextManager[Trial]:
     """Return a trial in which `fault` can happen."""
-    if fault in BYZANTINE:
+    if fault in BYZANTINE | MIXED_BYZANTINE:
         return trial(folder, seed, villain=VILLAIN, loaded=[CONTRIBUTOR])
     if fault in DEALING:
         return trial(folder, seed, loaded=[CONTRIBUTOR])

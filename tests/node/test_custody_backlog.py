@@ -108,6 +108,9 @@ def test_bad_deposit_is_said_to_be_bad_and_good_once_dealt_again(committee: Comm
     assert node.backlog.look(index) is None
     assert said(committee, 4) == [CustodyRow(index, 0, 0)]
     assert state.said_bad(committee.world, index, 4)
+    # Its dealer is at fault, not the disk of who has no shares to release.
+    assert committee.release(committee.inquire(), 4).payload == ()
+    assert not node.releases.damaged
     # It has the bodies all the same, and serves them to others.
     held = node.custody.held(wanted.hash)
     assert held is not None

@@ -547,6 +547,23 @@ def test_shares_come_from_the_deposit_where_the_own_copy_does_not_open(
     assert committee.release(asked).answer.payload == before.answer.payload
 
 
+def test_deposit_that_was_altered_on_the_disk_is_damage(committee: Committee) -> None:
+    batch, attachment, _ = committee.batch(2, [1, 1])
+    committee.submit(2, batch, attachment)
+    asked = committee.inquire()
+    node = committee.nodes[3]
+    node.close_services()
+    (node.folder / "custody" / "own-shares.key").unlink()
+    batch_hash = batch.hash(committee.world.ledger.ledger_id, 2)
+    (path,) = (node.folder / "custody").rglob(batch_hash.hex())
+    whole = path.read_bytes()
+    at = whole.index((attachment.sealed[2] or b"")[-8:])
+    path.write_bytes(whole[:at] + b"?" + whole[at + 1 :])
+    node.open_services()
+    assert committee.release(asked).payload == ()
+    assert node.releases.damaged == {batch_hash}
+
+
 def test_release_is_the_same_whenever_it_is_asked_and_noted_once(committee: Committee) -> None:
     batch, attachment, _ = committee.batch()
     committee.submit(2, batch, attachment)
