@@ -168,8 +168,8 @@ def _keep_peers(member: Member, only: str) -> None:
 
 
 def _convicted(members: Sequence[Member]) -> bool:
-    """Return whether one of them keeps a file that convicts somebody."""
-    return any(True for member in members for _ in member.folder.rglob("*.evidence"))
+    """Return whether the node of one of them keeps a file that convicts somebody."""
+    return any(True for member in members for _ in (member.folder / "evidence").glob("*.evidence"))
 
 
 def _reports(member: Member) -> int:

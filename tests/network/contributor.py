@@ -27,7 +27,7 @@ from tradeline_client import seal
 from tradeline_client.client import Client
 from tradeline_client.errors import CustodyError
 from tradeline_client.flows.custody import Custody
-from tradeline_ledger.deposit import ATTACHMENT, Attachment, sealed_hash, share_root
+from tradeline_ledger.deposit import ATTACHMENT, Attachment, make_deposits, sealed_hash, share_root
 from tradeline_ledger.encoding import encode
 from tradeline_ledger.sharing import SHARE_BYTES
 from tradeline_ledger.submission import Deposit
@@ -142,10 +142,8 @@ def _dealing(
     """Return the change of the client's code that deals so."""
 
     def change(patch: pytest.MonkeyPatch, victims: Sequence[int]) -> None:
-        make = seal.make_deposits
-
         def dealt(shares: Sequence[bytes], to: _Recipients, **place: Any) -> _Dealt:
-            return deal(lambda *given: make(*given, **place), shares, to, victims)
+            return deal(lambda *given: make_deposits(*given, **place), shares, to, victims)
 
         patch.setattr(seal, "make_deposits", dealt)
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import httpx2
 from tests.network.byzantine import READER, VILLAIN, read_report
 from tests.network.contributor import Filed
 from tests.network.faults import Fault, Scene
@@ -63,6 +64,7 @@ def bad_shares(scene: Scene) -> Iterator[None]:
     if reading is not None:
         _check_events(scene, reading, filed, [closed])
         _check_blame(scene, reading, closed)
+    _expect_healthy(scene)
     _deal_again(scene, [*bad, closed])
     reading = read_report(scene)
     if reading is not None:
@@ -130,6 +132,16 @@ def _check_blame(scene: Scene, reading: Reading, closed: Filed) -> None:
     if (said["kind"], said["ok"], said["anchored"]) != ("dealing", True, True):
         scene.problems.append(f"verify says {said}")
     scene.notes["dealer convicted"] += 1
+
+
+def _expect_healthy(scene: Scene) -> None:
+    """No node takes what was dealt bad for damage of its own."""
+    with httpx2.Client(trust_env=False, verify=False) as client:
+        for name, url in scene.network.urls.items():
+            parts = client.get(f"{url}/healthz").json()["components"]
+            (custody,) = [each for each in parts if each["name"] == "custody"]
+            if not custody["ok"]:
+                scene.problems.append(f"{name} says of its custody: {custody['detail']}")
 
 
 def _deal_again(scene: Scene, batches: Sequence[Filed]) -> None:

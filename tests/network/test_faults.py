@@ -25,6 +25,8 @@ ROUNDS: Final = {
     "pause": 1,
     "flood": 1,
     "wipe": 1,
+    "swizzle": 1,
+    "mixed": 1,
 }
 WRONG: Final = ("garbage-proposals", "wrong-shares")
 LYING: Final = ("accepts-anything", "wrong-history")
@@ -50,7 +52,8 @@ def test_validator_that_is_not_honest_harms_nobody(tmp_path: Path) -> None:
     with trial(tmp_path / "trial", SEED, villain=VILLAIN, loaded=[CONTRIBUTOR]) as running:
         running.inject("proposes garbage, wrong shares", misbehaving(*WRONG, reading=True), HOLD_S)
         running.inject("approves all, wrong history", misbehaving(*LYING, reading=True), HOLD_S)
+        running.run("lies-and-kills", 1, HOLD_S)
         running.inject("equivocates", twins, HOLD_S)
         check(running, tmp_path / "mirror")
-        assert [row.notes["reports read"] for row in running.rows] == [1, 1, 0]
+        assert [row.notes["reports read"] for row in running.rows] == [1, 1, 1, 0]
         assert running.rows[-1].notes["equivocation convicted"] == 1
