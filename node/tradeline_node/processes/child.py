@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POLL_S: Final = 0.1
+ALLOCATOR: Final = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}
+"""
+For glibc: attachments of megabytes come and go, and their pages are kept for the next one. Given
+back and faulted in again each time, they cost a process that takes custody 8 % of its time.
+"""
 
 
 class ChildError(NodeError):
@@ -54,7 +62,11 @@ class Child:
         command = [sys.executable, "-P", "-m", f"tradeline_node.processes.{self._name}"]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=ALLOCATOR | os.environ,
             )
         assert self._process.stdin is not None, command
         try:
