@@ -4,9 +4,11 @@ Faults injected into four real nodes under load, any number of rounds: what is l
     python -m scripts.soak                                  every fault, 5 rounds
     python -m scripts.soak --faults kill --rounds 50        one of them
     python -m scripts.soak --seed N --seeds K --json        for machines
+    python -m scripts.soak --links proxies                  nodes on loopback, without root
 
 Run it from the root of the repository. Each seed is a network of its own, in a temporary folder
-that is kept if anything is wrong. The exit code is 1 then.
+that is kept if anything is wrong. The exit code is 1 then. Where root can make them, each node is
+in a network namespace, which is gone after the run.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -24,14 +27,17 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
-from tests.network.disks import lacking
-from tests.network.trial import ALL, Row, trial_of
+from tests.network import disks, link_faults, namespaces
+from tests.network.namespaces import NamespaceLinks
+from tests.network.proxy_links import ProxyLinks
+from tests.network.trial import ALL, LinksKind, Row, trial_of
 
 if TYPE_CHECKING:
     from tests.network.oracle import Verdict
 
 ROUNDS: Final = 5
 HOLD_S: Final = 5.0
+KINDS: Final[dict[str, LinksKind]] = {"proxies": ProxyLinks, "namespaces": NamespaceLinks}
 
 
 def main() -> None:
@@ -42,31 +48,34 @@ def main() -> None:
     asked.add_argument("--seed", type=int, default=0, help="the first seed")
     asked.add_argument("--seeds", type=int, default=1, help="how many")
     asked.add_argument("--hold", type=float, default=HOLD_S, help="seconds that a fault lasts")
+    asked.add_argument("--links", choices=KINDS, help="default: namespaces, where possible")
     asked.add_argument("--json", action="store_true", help="print JSON")
     given = asked.parse_args()
     names = given.faults.split(",")
     unknown = sorted(set(names) - set(ALL))
     if unknown:
         asked.error(f"no fault {', '.join(unknown)}; there are {', '.join(ALL)}")
+    kind = _kind(given.links, asked)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     rows: list[Row] = []
     for seed in range(given.seed, given.seed + given.seeds):
         for name in names:
-            rows.append(run(name, seed, given.rounds, given.hold))
+            rows.append(run(name, seed, given.rounds, given.hold, KINDS[kind]))
             print(_line(rows[-1]), file=sys.stderr, flush=True)
     show(rows, json_wanted=given.json)
     sys.exit(1 if any(row.problems for row in rows) else 0)
 
 
-def run(name: str, seed: int, rounds: int, hold_s: float) -> Row:
+def run(name: str, seed: int, rounds: int, hold_s: float, links: LinksKind) -> Row:
     """Return what became of a new network with this fault."""
     row = Row(name, seed)
-    missing = lacking(name)
+    missing = disks.lacking(name) or link_faults.lacking(name, links)
     if missing:
         row.notes[f"left out, lacking {missing}"] += 1
         return row
     folder = Path(tempfile.mkdtemp(prefix="tradeline-soak-"))
     try:
-        with trial_of(folder / "trial", seed, name) as running:
+        with trial_of(folder / "trial", seed, name, links) as running:
             row = running.run(name, rounds, hold_s)
             _judged(row, running.finish(folder / "mirror"))
     except AssertionError as error:
@@ -84,6 +93,16 @@ def show(rows: list[Row], *, json_wanted: bool) -> None:
         print(json.dumps([_document(row) for row in rows], indent=2))
     else:
         _print_table(rows)
+
+
+def _kind(given: str | None, asked: argparse.ArgumentParser) -> str:
+    """Return the links to use: those asked for, else namespaces where this machine has them."""
+    missing = namespaces.lacking() if given != "proxies" else ""
+    if missing and given is not None:
+        asked.error(f"no namespaces here, lacking {missing}")
+    if missing:
+        print(f"links are proxies: namespaces lack {missing}", file=sys.stderr)
+    return given or ("proxies" if missing else "namespaces")
 
 
 def _judged(row: Row, verdict: Verdict) -> None:

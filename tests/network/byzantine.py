@@ -97,9 +97,9 @@ def twins(scene: Scene) -> Iterator[None]:
     first, second, third = HONEST
     villain.stop()
     twin = _copy(villain)
-    towards = {name: network.engine_links[name, VILLAIN] for name in HONEST}
-    network.links.refuse([towards[second], towards[third]])
-    peers = {name: f"@127.0.0.1:{network.engine_links[VILLAIN, name].port}" for name in HONEST}
+    for name in (second, third):
+        network.links.refuse(name, VILLAIN)
+    peers = {name: f"@{network.links.engine_at(VILLAIN, name)}" for name in HONEST}
     _keep_peers(villain, peers[first])
     _keep_peers(twin, peers[second])
     started = time.monotonic()
@@ -119,7 +119,8 @@ def twins(scene: Scene) -> Iterator[None]:
     finally:
         twin.kill()
         shutil.rmtree(twin.folder)
-    network.links.refuse(towards.values(), refused=False)
+    for name in (second, third):
+        network.links.refuse(name, VILLAIN, refused=False)
     villain.kill()
     config = villain.folder / "node.toml"
     config.write_text((villain.folder / "node.toml.kept").read_text())
@@ -155,7 +156,8 @@ def _copy(villain: Member) -> Member:
     config = folder / "node.toml"
     text = re.sub(r"(?m)^p2p_port = \d+", f"p2p_port = {port + 1}", config.read_text())
     config.write_text(re.sub(r"(?m)^port = \d+", f"port = {port}", text))
-    return Member(villain.number, folder.name, folder, villain.passphrase_file, port)
+    url = re.sub(r"\d+$", str(port), villain.url)
+    return Member(villain.number, folder.name, folder, villain.passphrase_file, url, villain.within)
 
 
 def _keep_peers(member: Member, only: str) -> None:

@@ -13,14 +13,13 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import httpx2
 from tests.network.members import NAMES, PARTS, PASSPHRASE, READY_S, Member, Network, until
-from tests.network.misbehaviour import behave
 
 from tradeline_client.keystore import open_keystore
 from tradeline_client.profile import open_folder
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from tradeline_ledger.signing import SigningKey
 
-DAY_S: Final = 86_400
 SETTLE_S: Final = 1.0
 """After which nothing that was on its way before a partition arrives any more."""
 FLOOD_THREADS: Final = 8
@@ -136,16 +134,16 @@ def old_backup(scene: Scene) -> Iterator[None]:
 def partition_3_1(scene: Scene) -> Iterator[None]:
     """One node is cut off from the others and from everyone else."""
     alone = scene.member().name
-    scene.network.partition([each for each in NAMES if each != alone], [alone])
+    scene.network.links.partition([each for each in NAMES if each != alone], [alone])
     yield
-    scene.network.heal()
+    scene.network.links.heal()
 
 
 @contextmanager
 def partition_2_2(scene: Scene) -> Iterator[None]:
     """Two and two nodes: neither side has a quorum, so nothing may be acknowledged."""
     names = scene.random.sample(NAMES, len(NAMES))
-    scene.network.partition(names[:2], names[2:])
+    scene.network.links.partition(names[:2], names[2:])
     time.sleep(SETTLE_S)
     sizes = scene.network.sizes()
     yield
@@ -156,24 +154,22 @@ def partition_2_2(scene: Scene) -> Iterator[None]:
     }
     if grown:
         scene.problems.append(f"logs grew without a quorum: {grown}")
-    scene.network.heal()
+    scene.network.links.heal()
 
 
 @contextmanager
 def one_way_cut(scene: Scene) -> Iterator[None]:
     """One node hears the others, and nobody hears it."""
-    scene.network.cut_one_way(scene.member().name)
+    scene.network.links.silence(scene.member().name)
     yield
-    scene.network.heal()
+    scene.network.links.heal()
 
 
 @contextmanager
 def slow_links(scene: Scene) -> Iterator[None]:
-    """Everything between engines takes 50 to 150 ms."""
-    links = list(scene.network.engine_links.values())
-    scene.network.links.delay(links, 50, 150)
-    yield
-    scene.network.links.delay(links, 0, 0)
+    """Everything between nodes takes 50 to 150 ms."""
+    with scene.network.links.slowed(50, 150):
+        yield
 
 
 @contextmanager
@@ -184,18 +180,6 @@ def pause(scene: Scene) -> Iterator[None]:
     yield
     for part in stopped:
         member.signal(part, signal.SIGCONT)
-
-
-@contextmanager
-def clock_off(scene: Scene) -> Iterator[None]:
-    """The clock of one node is off by days, for its application and HTTP, not for its engine."""
-    member = scene.member()
-    days = scene.random.choice([-400, -3, 3, 400])
-    scene.notes[f"{days:+} days"] += 1
-    _restart(member, behave("clock", argument=days * DAY_S))
-    scene.network.wait([member.name])
-    yield
-    _restart(member, {})
 
 
 @contextmanager
@@ -241,16 +225,9 @@ FAULTS: Final[dict[str, Fault]] = {
     "one-way-cut": one_way_cut,
     "slow-links": slow_links,
     "pause": pause,
-    "clock-off": clock_off,
     "flood": flood,
 }
 """By the name that `scripts/soak` takes."""
-
-
-def _restart(member: Member, environment: Mapping[str, str]) -> None:
-    member.stop()
-    member.environment = dict(environment)
-    member.start()
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """
 A network of members as real processes: founded, started, killed, cut off and brought back by tests.
 
-Between any two engines and in front of each HTTP port is a link that can be cut.
+How they reach each other is the matter of their links.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx2
-from tests.client.test_end_to_end import free_port
-from tests.network.proxy import Link, Links, Way
 
 from tradeline_ledger.genesis import Ledger
 from tradeline_ledger.member_files import CLIENT_FOLDER_NAME, NODE_CONFIG_NAME
@@ -31,6 +29,8 @@ from tradeline_node.founding import Founding, found
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from tests.network.links import Links
 
 ROOT: Final = Path(__file__).parents[2]
 NAMES: Final = ("bank", "lender", "payment", "court")
@@ -41,9 +41,6 @@ READY_S: Final = 150.0
 STOP_S: Final = 60.0
 POLL_S: Final = 0.1
 ANSWER_S: Final = 5.0
-PORTS: Final = 140
-"""HTTP links, engines as registered, then the real HTTP and engine ports, and 16 engine links."""
-HTTP_AT, ENGINE_AT, LINKS_AT = 10, 20, 30
 _SIZE: Final = re.compile(r"^tradeline_log_size (\S+)$", re.MULTILINE)
 
 
@@ -55,8 +52,10 @@ class Member:
     name: str
     folder: Path
     passphrase_file: Path
-    port: int
-    """Where its HTTP process listens."""
+    url: str
+    """Of its HTTP process, past what is cut."""
+    within: Sequence[str] = ()
+    """What its command is begun with, to run where it belongs."""
     environment: dict[str, str] = field(default_factory=dict)
     """What its processes get beside the environment of the tests."""
     process: subprocess.Popen[bytes] | None = None
@@ -68,11 +67,6 @@ class Member:
         """Folder of its client."""
         return self.folder / CLIENT_FOLDER_NAME
 
-    @property
-    def url(self) -> str:
-        """Of its HTTP process, past the link."""
-        return f"https://127.0.0.1:{self.port}"
-
     def start(self) -> None:
         """Start its node; `Network.wait` says when it is ready."""
         assert self.process is None, f"{self.name} runs"
@@ -80,7 +74,7 @@ class Member:
         command = (sys.executable, "-m", "tradeline_node", "node", "run", str(self.folder))
         with (self.folder.parent / f"{self.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                (*command, "--passphrase-file", str(self.passphrase_file)),
+                (*self.within, *command, "--passphrase-file", str(self.passphrase_file)),
                 env=environment(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -167,39 +161,33 @@ class Network:
     """Four members; leaving the context ends everything that runs."""
 
     def __init__(
-        self, folder: Path, seed: int = 0, settings: Mapping[str, Any] | None = None
+        self, folder: Path, links: Links, settings: Mapping[str, Any] | None = None
     ) -> None:
-        """Found it in `folder`; `settings` go into every node.toml."""
-        self.folder = folder
-        self.base = free_port(PORTS)
+        """Found it in `folder`; `links` are up; `settings` go into every node.toml."""
+        self.folder, self.links = folder, links
         self.passphrase_file = folder / "passphrase"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.passphrase_file.write_bytes(PASSPHRASE)
         self.passphrase_file.chmod(0o600)
         now_ms = int(time.time() * 1000)
-        founding = Founding("Network of tests", NAMES, (), (), self.base, 0, now_ms, "cometbft")
+        founding = Founding(
+            "Network of tests",
+            *(NAMES, (), (), links.base_port, 0, now_ms, "cometbft"),
+            hosts=links.hosts,
+        )
         self.ledger: Ledger = found(folder / "net", founding, PASSPHRASE)
         self.members = {
             name: Member(
-                number, name, folder / "net" / name, self.passphrase_file, self.base + HTTP_AT + i
+                *(number, name, folder / "net" / name, self.passphrase_file),
+                *(links.url(name), links.within(name)),
             )
-            for i, (number, name) in enumerate(enumerate(NAMES, 1))
+            for number, name in enumerate(NAMES, 1)
         }
-        self.links = Links(seed)
-        self.engine_links: dict[tuple[str, str], Link] = {}
-        self.http_links: dict[str, Link] = {}
         self._opened = ExitStack()
         for each in self.members.values():
             self._configure(each, settings or {})
 
     def __enter__(self) -> Self:
-        self._opened.enter_context(self.links)
-        for name, member in self.members.items():
-            self.http_links[name] = self.links.open(self.base + member.number - 1, member.port)
-            for other, there in self.members.items():
-                if other != name:
-                    port = self._link_port(member, there)
-                    self.engine_links[name, other] = self.links.open(port, self._engine_port(there))
         return self
 
     def __exit__(
@@ -214,7 +202,7 @@ class Network:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Of the HTTP processes, past the links."""
+        """Of the HTTP processes, past what is cut."""
         return {name: member.url for name, member in self.members.items()}
 
     def at_end(self, callback: Callable[[], None]) -> None:
@@ -258,52 +246,24 @@ class Network:
         with httpx2.Client(trust_env=False, verify=False, timeout=ANSWER_S) as client:
             return {name: _size(client, self.members[name]) for name in names}
 
-    def partition(self, *groups: Sequence[str]) -> None:
-        """Let engines reach only their own group, and close HTTP of groups without a quorum."""
-        for (here, there), link in self.engine_links.items():
-            if not any(here in group and there in group for group in groups):
-                self.links.cut([link])
-        if any(len(group) >= len(NAMES) - 1 for group in groups):
-            small = [name for group in groups if len(group) < len(NAMES) - 1 for name in group]
-            self.links.cut([self.http_links[name] for name in small])
-
-    def cut_one_way(self, name: str) -> None:
-        """Hold what the engine of `name` sends; it goes on hearing the others."""
-        for (here, there), link in self.engine_links.items():
-            if here == name:
-                self.links.cut([link], Way.THERE)
-            if there == name:
-                self.links.cut([link], Way.BACK)
-
-    def heal(self) -> None:
-        """Let everything flow again."""
-        self.links.heal([*self.engine_links.values(), *self.http_links.values()])
-
     def _configure(self, member: Member, settings: Mapping[str, Any]) -> None:
         registry = {each.id: each for each in self.ledger.registry.members}
         peers = [
-            f"{registry[each.number].engine_peer.partition('@')[0]}@127.0.0.1:"
-            f"{self._link_port(member, each)}"
+            f"{registry[each.number].engine_peer.partition('@')[0]}@"
+            f"{self.links.engine_at(member.name, each.name)}"
             for each in self.members.values()
             if each is not member
         ]
         values = {
             "node.member": member.number,
             "node.name": member.name,
-            "http.port": member.port,
             "log.access": "public",
             "engine.driver": "cometbft",
-            "engine.p2p_port": self._engine_port(member),
             "engine.peers": ",".join(peers),
+            **self.links.settings(member.name),
             **settings,
         }
         (member.folder / NODE_CONFIG_NAME).write_text(encode_config(values), encoding="utf-8")
-
-    def _engine_port(self, member: Member) -> int:
-        return self.base + ENGINE_AT + member.number
-
-    def _link_port(self, here: Member, there: Member) -> int:
-        return self.base + LINKS_AT + len(NAMES) * (here.number - 1) + there.number
 
 
 def _size(client: httpx2.Client, member: Member) -> int:

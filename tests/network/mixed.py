@@ -37,17 +37,17 @@ STEP_S: Final = 1.0
 @contextmanager
 def swizzle(scene: Scene) -> Iterator[None]:
     """One node after the other is cut off, until none has a quorum; they heal in another order."""
-    names = scene.random.sample(NAMES, len(NAMES))
+    links, names = scene.network.links, scene.random.sample(NAMES, len(NAMES))
     for number in range(1, len(names)):
-        scene.network.partition(*([each] for each in names[:number]), names[number:])
+        links.partition(*([each] for each in names[:number]), names[number:])
         time.sleep(scene.random.uniform(0, STEP_S))
     yield
     healed = scene.random.sample(NAMES, len(NAMES))
     for number in range(2, len(healed)):
-        scene.network.heal()
-        scene.network.partition(healed[:number], *([each] for each in healed[number:]))
+        links.heal()
+        links.partition(healed[:number], *([each] for each in healed[number:]))
         time.sleep(scene.random.uniform(0, STEP_S))
-    scene.network.heal()
+    links.heal()
 
 
 ONE_NODE: Final[Mapping[str, Fault]] = {

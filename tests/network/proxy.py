@@ -39,7 +39,7 @@ class Way(Flag):
 
 @dataclass
 class Link:
-    """One port that leads to another; change it by `Links`."""
+    """One port that leads to another; change it by `Proxies`."""
 
     port: int
     """Where it listens."""
@@ -58,7 +58,7 @@ class Link:
     """That arrived."""
 
 
-class Links:
+class Proxies:
     """Serves links while the context lasts. Any thread may change them."""
 
     def __init__(self, seed: int = 0) -> None:

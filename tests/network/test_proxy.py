@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from tests.network.proxy import HOST, Link, Links, Way
+from tests.network.proxy import HOST, Link, Proxies, Way
 from tests.node.cluster import free_ports
 
 SHORT_S = 0.2
@@ -42,13 +42,13 @@ def echo() -> Iterator[int]:
 
 
 @pytest.fixture
-def links() -> Iterator[Links]:
-    with Links() as links:
+def links() -> Iterator[Proxies]:
+    with Proxies() as links:
         yield links
 
 
 @pytest.fixture
-def link(links: Links, echo: int) -> Link:
+def link(links: Proxies, echo: int) -> Link:
     return links.open(free_ports(1)[0], echo)
 
 
@@ -91,7 +91,7 @@ def test_bytes_arrive_whole_and_the_end_too(link: Link) -> None:
 
 @pytest.mark.parametrize(("way", "there", "back"), [(Way.THERE, 0, 0), (Way.BACK, 5, 0)])
 def test_one_way_cut_holds_one_way_only(
-    links: Links, link: Link, way: Way, there: int, back: int
+    links: Proxies, link: Link, way: Way, there: int, back: int
 ) -> None:
     with closing(connect(link)) as connected:
         links.cut([link], way)
@@ -103,7 +103,7 @@ def test_one_way_cut_holds_one_way_only(
         assert receive(connected, 11) == b"firstsecond"
 
 
-def test_connection_that_begins_during_a_cut_goes_on_after_it(links: Links, link: Link) -> None:
+def test_connection_that_begins_during_a_cut_goes_on_after_it(links: Proxies, link: Link) -> None:
     links.cut([link])
     with closing(connect(link)) as connected:
         connected.sendall(b"late")
@@ -112,7 +112,7 @@ def test_connection_that_begins_during_a_cut_goes_on_after_it(links: Links, link
         assert receive(connected, 4) == b"late"
 
 
-def test_delayed_bytes_keep_their_order(links: Links, link: Link) -> None:
+def test_delayed_bytes_keep_their_order(links: Proxies, link: Link) -> None:
     links.delay([link], 20, 60)
     with closing(connect(link)) as connected:
         started = time.monotonic()
@@ -122,7 +122,9 @@ def test_delayed_bytes_keep_their_order(links: Links, link: Link) -> None:
         assert time.monotonic() - started >= 0.04
 
 
-def test_refused_link_ends_connections_until_it_takes_them_again(links: Links, link: Link) -> None:
+def test_refused_link_ends_connections_until_it_takes_them_again(
+    links: Proxies, link: Link
+) -> None:
     with closing(connect(link)) as connected:
         connected.sendall(b"x")
         assert receive(connected, 1) == b"x"

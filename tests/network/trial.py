@@ -12,21 +12,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
+from tests.network.clock import CLOCKS
 from tests.network.dealing import DEALING
 from tests.network.disks import DISKS
 from tests.network.faults import FAULTS, REQUESTS_BURST, REQUESTS_PER_SECOND, Fault, Scene
 from tests.network.journal import AckJournal
+from tests.network.link_faults import LINKS
 from tests.network.load import Load
 from tests.network.members import NAMES, PASSPHRASE, Network, until
 from tests.network.mixed import MIXED, MIXED_BYZANTINE
+from tests.network.namespaces import NamespaceLinks
 from tests.network.oracle import Verdict, Watch, attachments_are_there, audited, judge
+from tests.network.proxy_links import ProxyLinks
 
 from tradeline_client.client import Client
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ALL: Final = FAULTS | DISKS | BYZANTINE | DEALING | MIXED | MIXED_BYZANTINE
+    from tests.network.links import Links
+
+ALL: Final = FAULTS | CLOCKS | LINKS | DISKS | BYZANTINE | DEALING | MIXED | MIXED_BYZANTINE
+LinksKind = type[ProxyLinks] | type[NamespaceLinks]
 RECOVERED_S: Final = 180.0
 """Within which everything is as before a fault, without anybody doing anything."""
 BEGUN_S: Final = 120.0
@@ -119,13 +126,15 @@ class Trial:
         return judged
 
 
-def trial_of(folder: Path, seed: int, fault: str) -> AbstractContextManager[Trial]:
+def trial_of(
+    folder: Path, seed: int, fault: str, links: LinksKind = ProxyLinks
+) -> AbstractContextManager[Trial]:
     """Return a trial in which `fault` can happen."""
     if fault in BYZANTINE | MIXED_BYZANTINE:
-        return trial(folder, seed, villain=VILLAIN, loaded=[CONTRIBUTOR])
+        return trial(folder, seed, links=links, villain=VILLAIN, loaded=[CONTRIBUTOR])
     if fault in DEALING:
-        return trial(folder, seed, loaded=[CONTRIBUTOR])
-    return trial(folder, seed)
+        return trial(folder, seed, links=links, loaded=[CONTRIBUTOR])
+    return trial(folder, seed, links=links)
 
 
 @contextmanager
@@ -133,13 +142,16 @@ def trial(
     folder: Path,
     seed: int,
     *,
+    links: LinksKind = ProxyLinks,
     villain: str | None = None,
     loaded: Sequence[str] = NAMES,
 ) -> Iterator[Trial]:
     """Found a network in `folder`, start it and let `loaded` submit; `villain` may misbehave."""
-    network = Network(folder, seed, SETTINGS)
     honest = [name for name in NAMES if name != villain]
     with ExitStack() as opened:
+        between: Links = links(NAMES, seed)
+        opened.enter_context(between)
+        network = Network(folder, between, SETTINGS)
         journal = opened.enter_context(AckJournal(folder / "acknowledged"))
         opened.enter_context(network)
         network.start()
