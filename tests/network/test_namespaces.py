@@ -46,12 +46,8 @@ class Air:
         return self._send(here, self.links.engine_at(here, there).split(":")[0])
 
     def heard(self, there: str, said: str) -> bool:
-        """Return whether it came. What is said past all cuts after it has come first."""
-        until = time.monotonic() + WITHIN_S
-        past = self.links.url(there).removeprefix("https://").split(":")[0]
-        while self._send(OUTSIDE, past) not in self._lines(there):
-            assert time.monotonic() < until, f"{there} hears nothing at all"
-            time.sleep(0.02)
+        """Return whether it came."""
+        self._settle(there)
         return said in self._lines(there)
 
     def pairs(self) -> set[tuple[str, str]]:
@@ -61,7 +57,17 @@ class Air:
             for here, there in permutations((*NAMES, OUTSIDE), 2)
             if there != OUTSIDE
         }
-        return {pair for pair, token in said.items() if self.heard(pair[1], token)}
+        for name in NAMES:
+            self._settle(name)
+        return {pair for pair, token in said.items() if token in self._lines(pair[1])}
+
+    def _settle(self, there: str) -> None:
+        """Wait for what is said past all cuts: all that was said before has come, or won't."""
+        until = time.monotonic() + WITHIN_S
+        past = self.links.url(there).removeprefix("https://").split(":")[0]
+        while self._send(OUTSIDE, past) not in self._lines(there):
+            assert time.monotonic() < until, f"{there} hears nothing at all"
+            time.sleep(0.02)
 
     def _send(self, here: str, host: str) -> str:
         self.count += 1
