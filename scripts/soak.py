@@ -32,6 +32,8 @@ from tests.network.namespaces import NamespaceLinks
 from tests.network.proxy_links import ProxyLinks
 from tests.network.trial import ALL, LinksKind, Row, trial_of
 
+from tradeline_client.errors import ClientError
+
 if TYPE_CHECKING:
     from tests.network.oracle import Verdict
 
@@ -78,7 +80,7 @@ def run(name: str, seed: int, rounds: int, hold_s: float, links: LinksKind) -> R
         with trial_of(folder / "trial", seed, name, links) as running:
             row = running.run(name, rounds, hold_s)
             _judged(row, running.finish(folder / "mirror"))
-    except AssertionError as error:
+    except (AssertionError, ClientError) as error:
         row.problems.append(str(error))
     if row.problems:
         row.problems.append(f"kept in {folder}")

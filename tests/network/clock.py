@@ -32,7 +32,7 @@ NEAR_NS: Final = 60 * 10**9
 """What block time may be away from the true time, while blocks come."""
 LEAST_AFTER_NS: Final = 10**6
 """From a block's time to the earliest time that a vote for it has."""
-OFFSET_VARIABLE: Final = "TRADELINE_ENGINE_OFFSET_S"
+OFFSET_VARIABLE: Final = "TL_ENGINE_OFFSET_S"
 _FOR_BLOCK: Final = 2
 
 

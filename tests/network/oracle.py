@@ -9,14 +9,17 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
 import httpx2
 from tests.network.journal import Acked
+from tests.network.members import until
 
 from tradeline_client.audit import audit
 from tradeline_client.client import Client
+from tradeline_client.errors import UnavailableError
 from tradeline_client.flows.mirror import mirror
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.policy import Policy, validators_policy, verify_checkpoint
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from tradeline_ledger.genesis import Ledger
 
 LOOK_S: Final = 0.2
+MIRRORED_S: Final = 180.0
 ANSWER_S: Final = 2.0
 _FILE: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -149,7 +153,15 @@ def judge(
 def audited(verdict: Verdict, client: Client, target: Path, node: int) -> None:
     """Mirror a running node into `target` and replay it from its genesis, as an auditor does."""
     ledger, checkpoint = client.session.ledger, client.checkpoint()
-    client.run(mirror(target, node, ledger, checkpoint, lambda *_: None))
+
+    def mirrored() -> bool:
+        # A machine that has much else to do lets connections time out; what came is kept.
+        with suppress(UnavailableError):
+            client.run(mirror(target, node, ledger, checkpoint, lambda *_: None))
+            return True
+        return False
+
+    until(mirrored, f"a mirror of node {node}", MIRRORED_S)
     report = audit(target, policy_of(ledger))
     for finding in [*report.findings, *report.trust_findings]:
         verdict.problem(f"audit of node {node}: {finding}")
