@@ -14,7 +14,7 @@ import pytest
 from tests.network.members import environment
 from tests.network.namespaces import OUTSIDE, NamespaceLinks, lacking, leftovers, remove
 
-pytestmark = [pytest.mark.network]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(600)]
 
 NAMES = ("first", "second", "third")
 PORT = 7900
@@ -30,7 +30,7 @@ LEAVE = f"""
 import os, signal, subprocess
 from tests.network.namespaces import NamespaceLinks
 with NamespaceLinks({NAMES}) as links:
-    left = subprocess.Popen((*links.within("first"), "sleep", "600"))
+    left = subprocess.Popen((*links.within("first"), "sleep", "600"), stdout=subprocess.DEVNULL)
     print(os.getpid(), left.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
