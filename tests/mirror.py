@@ -9,9 +9,7 @@ from tests.world import World
 from tradeline_ledger.checkpoint import Checkpoint, encode_checkpoint
 from tradeline_ledger.cosignature import cosign, cosigner_name
 from tradeline_ledger.merkle import leaf_hash, levels_of, root_of
-from tradeline_ledger.note import KeyType, Note, VerifierKey, encode_note, encode_vkey, sign_note
-from tradeline_ledger.policy import validators_policy
-from tradeline_ledger.policy_file import encode_policy
+from tradeline_ledger.note import Note, encode_note, sign_note
 from tradeline_ledger.statement import STATEMENT, EntryLeaf, decode_leaf
 from tradeline_ledger.tile import (
     Bundle,
@@ -21,21 +19,22 @@ from tradeline_ledger.tile import (
     encode_tile,
     tiles_between,
 )
+from tradeline_ledger.trust import log_vkey, policy_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def signed_checkpoint(
-    world: World, validators: tuple[int, ...] = (1, 2, 3, 4), size: int | None = None
+    world: World, validators: tuple[int, ...] | None = None, size: int | None = None
 ) -> bytes:
-    """Return the checkpoint of `world`, with two lines of each of `validators`."""
+    """Return the checkpoint of `world`, with two lines of each of `validators`; None: of all."""
     leaves = world.leaves if size is None else world.leaves[:size]
     root = root_of([leaf_hash(leaf) for leaf in leaves])
     origin = world.ledger.origin
     text = encode_checkpoint(Checkpoint(origin, len(leaves), root))
     lines = []
-    for number in validators:
+    for number in validators or world.registry.epoch.validators:
         who = world.institution(number)
         lines.append(sign_note(text, origin, who.note))
         lines.append(cosign(text, cosigner_name(origin, number), who.cosigner, 1_790_000_100))
@@ -51,14 +50,14 @@ def write_mirror(world: World, path: Path) -> None:
 
 def mirror_files(world: World) -> dict[str, bytes]:
     """Return every file of the mirror of `world` by its name."""
-    origin, size = world.ledger.origin, len(world.leaves)
-    validators = [each.record for each in world.institutions if each.validator]
-    first = VerifierKey(origin, KeyType.NOTE, world.institution(1).note.public)
+    size = len(world.leaves)
+    validator = world.registry.member(world.registry.epoch.validators[0])
+    assert validator is not None
     files = {
         "checkpoint": signed_checkpoint(world),
         "genesis": world.ledger.file,
-        "policy": encode_policy(validators_policy(origin, validators)),
-        "log.vkey": f"{encode_vkey(first)}\n".encode(),
+        "policy": policy_of(world.ledger, world.registry).encode(),
+        "log.vkey": f"{log_vkey(world.ledger, validator)}\n".encode(),
         f"content/{world.ledger.ledger_id.hex()}": world.ledger.genesis_bytes,
     }
     for index, content in world.contents.items():

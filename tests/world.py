@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from tradeline_ledger import calendar, state
 from tradeline_ledger.body import seal_bodies
@@ -334,7 +334,7 @@ class World:
 
     def year_key(self, who: int, year: int) -> bytes:
         """Return the `year_key` of a made-up person."""
-        return year_key(self.linker.link_key(subject(who)), year)
+        return _year_key(who, year)
 
     def tag(self, member: int, who: int, year: int, category: int = 1) -> bytes:
         """Return the tag under which `member` files that person."""
@@ -511,6 +511,11 @@ class World:
             "retain_month": month + 24,
         }
         return Inquiry(**(fields | changes))  # type: ignore[arg-type]
+
+
+@cache
+def _year_key(who: int, year: int) -> bytes:
+    return year_key(HmacLinker(CONSORTIUM_KEY).link_key(subject(who)), year)
 
 
 def next_prev(entry: bytes) -> bytes:

@@ -115,7 +115,7 @@ def seal(public: PublicKey, plaintext: bytes, info: bytes) -> bytes:
         MalformedError: the key's X25519 half is of small order and can't be sealed to.
     """
     try:
-        return _SUITE.encrypt(plaintext, public.parsed, info)
+        return _encrypt(public, plaintext, info)
     except ValueError as error:
         raise MalformedError(
             f"HPKE public key {public.key_id.hex()} can't be sealed to: its X25519 half is of "
@@ -131,7 +131,7 @@ def open_sealed(private: PrivateKey, sealed: bytes, info: bytes) -> bytes:
         SealError: any byte of `sealed` or `info` differs, or it was sealed to another key.
     """
     try:
-        return _SUITE.decrypt(sealed, private.parsed, info)
+        return _decrypt(private, sealed, info)
     except InvalidTag as error:
         raise SealError(
             f"sealed message of {len(sealed)} bytes does not open with HPKE key "
@@ -166,6 +166,14 @@ def answer_info(ledger_id: bytes, inquiry: int, validator: int) -> bytes:
 def tag_key_info(ledger_id: bytes, member: int, recipient: int, key_id: bytes) -> bytes:
     """Return the `info` under which `member` hands its tag key to a committee member."""
     return encode(("tradeline/v1 tag-key", ledger_id, member, recipient, key_id))
+
+
+def _encrypt(public: PublicKey, plaintext: bytes, info: bytes) -> bytes:
+    return _SUITE.encrypt(plaintext, public.parsed, info)
+
+
+def _decrypt(private: PrivateKey, sealed: bytes, info: bytes) -> bytes:
+    return _SUITE.decrypt(sealed, private.parsed, info)
 
 
 @lru_cache(maxsize=_PUBLIC_KEYS_CACHED)

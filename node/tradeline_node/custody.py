@@ -106,7 +106,7 @@ class CustodyStore(AttachmentFolder):
         done = False
         try:
             with self._guard():
-                write_file(self.file(items.batch_hash), content)
+                self._write(items.batch_hash, content)
                 row = Held(
                     items.batch_hash, items.member, len(content), expires_ms, log_index, due_month
                 )
@@ -241,7 +241,7 @@ class CustodyStore(AttachmentFolder):
                 size = None
                 if left is not None:
                     content = left.encode()
-                    write_file(self.file(batch_hash), content)
+                    self._write(batch_hash, content)
                     size = len(content)
                 with self._lock, self._index.transaction(flushed=False) as index:
                     index.settle(batch_hash, due_month, size)
@@ -251,6 +251,10 @@ class CustodyStore(AttachmentFolder):
         """Return the batch hashes of everything that is held, ascending."""
         with self._lock:
             return sorted(self._index.hashes())
+
+    def _write(self, batch_hash: bytes, content: bytes) -> None:
+        """Put an attachment file in place durably."""
+        write_file(self.file(batch_hash), content)
 
     def _place_late(self, index: CustodyIndex, held: Held | None, log_index: int) -> None:
         if held is not None and held.log_index is None:

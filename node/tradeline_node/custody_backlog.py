@@ -27,7 +27,7 @@ from tradeline_ledger.statement import STATEMENT, EntryLeaf, Kind, decode_leaf
 from tradeline_node.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from tradeline_node.custody import CustodyStore
@@ -76,15 +76,17 @@ class CustodyBacklog:
         member: int,
         attachments: OrderedAttachments,
         redeposits: RedepositService,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """
-        Open the SQLite file at `path` for the node of `member`.
+        Open the SQLite file at `path` for the node of `member`; `clock_s` measures pauses.
 
         Raises:
             StoreError: it can't be opened.
         """
         self._store, self._custody, self._member = store, custody, member
         self._attachments, self._redeposits = attachments, redeposits
+        self._clock_s = clock_s
         self._lock = threading.Lock()
         self._found_s: float | None = None
         """Since when there is something new to say; None after a restart, too."""
@@ -200,7 +202,7 @@ class CustodyBacklog:
             found = self._rows.execute(
                 "SELECT placed, ok FROM todo WHERE ok IS NOT NULL ORDER BY placed"
             ).fetchall()
-        waited = self._found_s is None or time.monotonic() - self._found_s >= SAY_AFTER_S
+        waited = self._found_s is None or self._clock_s() - self._found_s >= SAY_AFTER_S
         if not waited and len(found) < CUSTODY_ROWS_MAX:
             return None
         self._found_s = None
@@ -295,7 +297,7 @@ class CustodyBacklog:
             self._write(("DELETE FROM todo WHERE placed = ?", [(placed,)]))
         else:
             self._write(("UPDATE todo SET ok = ? WHERE placed = ?", [(int(ok), placed)]))
-            self._found_s = self._found_s or time.monotonic()
+            self._found_s = self._found_s or self._clock_s()
 
     def _write(self, *changes: tuple[str, Sequence[tuple[int, ...]]]) -> None:
         try:

@@ -10,7 +10,6 @@ log before it is kept, so it does not matter who served it.
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -104,7 +103,7 @@ class LateFetch:
         await asyncio.to_thread(self._backlog.follow)
         keys = await self._fetch_tag_keys()
         placed = await asyncio.to_thread(self._backlog.open, LOOKED_AT_MAX)
-        now_s = time.monotonic()
+        now_s = _now_s()
         open_ = {*keys, *placed}
         self._trials = {what: trial for what, trial in self._trials.items() if what in open_}
         for each in placed:
@@ -118,17 +117,17 @@ class LateFetch:
         await asyncio.gather(*(one(each) for each in placed if self._is_due(each)))
 
     def _wait_s(self) -> float:
-        now_s = time.monotonic()
+        now_s = _now_s()
         return max(0.05, min([POLL_S, *(each.at_s - now_s for each in self._trials.values())]))
 
     def _is_due(self, what: Hashable) -> bool:
         trial = self._trials.get(what)
-        return trial is None or trial.at_s <= time.monotonic()
+        return trial is None or trial.at_s <= _now_s()
 
     def _failed(self, what: Hashable) -> None:
         count = self._trials[what].count if what in self._trials else 0
         pause_s = PAUSES_S[min(count, len(PAUSES_S) - 1)]
-        self._trials[what] = _Trial(count + 1, time.monotonic() + pause_s)
+        self._trials[what] = _Trial(count + 1, _now_s() + pause_s)
 
     async def _fetch(self, placed: int) -> None:
         """Fetch all that is lacking for the deposits at one log index."""
@@ -231,6 +230,11 @@ class LateFetch:
             self._log.warning("a peer serves what is not named", peer=member, reason=error.detail)
             return False
         return True
+
+
+def _now_s() -> float:
+    """Return the clock of the event loop, which its waits go by as well."""
+    return asyncio.get_running_loop().time()
 
 
 def make_late_fetch(node: Node, peers: PeerClient) -> LateFetch:

@@ -47,6 +47,8 @@ class Disk:
         self._rng = rng
         self.lying = lying
         self.fault = Fault.NONE
+        self.file_chance = 0.0
+        """That something happens to the next file."""
         self.erase()
 
     def erase(self) -> None:
@@ -84,6 +86,18 @@ class Disk:
             raise CrashError
         if fault is Fault.ERROR_AFTER:
             raise StoreError("simulated: the flush failed")
+
+    def file_fault(self) -> Fault:
+        """Return what happens to the file that is written now."""
+        if not self.file_chance or self._rng.random() >= self.file_chance:
+            return Fault.NONE
+        return self._rng.choice([each for each in Fault if each is not Fault.NONE])
+
+    def fail(self, fault: Fault) -> None:
+        """End the process that writes a file, or tell it that the write failed."""
+        if fault in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER):
+            raise CrashError
+        raise OSError("simulated: the disk is full")
 
     def mark(self) -> Mark | None:
         return self._marks[-1] if self._marks else None

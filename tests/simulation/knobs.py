@@ -7,7 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 NODES: Final = 4
+BYZANTINE_MEMBER: Final = 4
 BYZANTINE: Final = ("", "garbage", "equivocation", "app-hash", "silence", "altered-log")
+
+
+SHARES: Final = {"governance": 0.2, "custody": 0.15}
+"""Of seeds that turn up what costs much; all else is turned up in a third of them."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,16 @@ class Knobs:
     """Chance that an engine takes no entry now."""
     empty: float = 0.1
     """Chance that a round without entries makes a block."""
+    governance: bool = False
+    """Members propose and vote, and state what they reported."""
+    custody: bool = False
+    """Batches are brought into custody, fetched, dealt again and read."""
+    bad_deposit: float = 0.0
+    """Chance that one deposit of a batch does not open."""
     entries_max: int = 40
     """That clients sign."""
     block_bytes: int = 4 << 20
+    """At least as large as the largest entry."""
 
     @classmethod
     def draw(cls, seed: int) -> Knobs:
@@ -79,9 +91,14 @@ class Knobs:
             "forged": rng.choice((0.1, 0.4)),
             "busy": rng.choice((0.1, 0.5)),
             "empty": 0.5,
-            "block_bytes": 1500,
+            "block_bytes": 4000,
+            "governance": True,
+            "custody": True,
+            "bad_deposit": rng.choice((0.1, 0.3)),
         }
-        on = {name: value for name, value in lively.items() if rng.random() < 0.35}
+        on = {
+            name: value for name, value in lively.items() if rng.random() < SHARES.get(name, 0.35)
+        }
         if on.get("byzantine") == "altered-log":  # only who takes a whole log meets it
             on |= {"wipe": lively["wipe"], "bulk": True}
         return cls(**on)

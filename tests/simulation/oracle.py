@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, cast
 
 from tests.ledger.consent_model import Model
 from tests.mirror import write_mirror
+from tests.simulation.governance import MEMBERS
+from tests.simulation.governance_check import GovernanceCheck
 from tests.world import World
 
 from tradeline_client.audit.auditor import audit
@@ -21,6 +23,7 @@ from tradeline_ledger.encoding import encode
 from tradeline_ledger.inquiry import INQUIRY
 from tradeline_ledger.merkle import verify_consistency
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.registry import Role
 from tradeline_ledger.statement import (
     FIRST_PREV,
     STATEMENT,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
     from tradeline_ledger.consent import Terms
     from tradeline_ledger.genesis import Ledger
+    from tradeline_ledger.registry import Registry
     from tradeline_node.store import LedgerStore
 
 
@@ -55,6 +59,7 @@ class Row:
     index: int
     hash: bytes
     """Of its statement."""
+    height: int
     time_ms: int
     """Of its block."""
     statement: Statement
@@ -75,6 +80,8 @@ class Oracle:
         """Members whose nodes promised to see an entry through, by its hash."""
         self.roots: dict[int, bytes] = {}
         """Of every size that an honest node ever showed."""
+        self.wiped: set[int] = set()
+        """Members whose nodes lost their folder."""
         self.models: dict[bytes, Model] = {}
         """Of consents that were drafted, by id."""
         self.seen: Counter[str] = Counter()
@@ -100,6 +107,7 @@ class Oracle:
 
     def forget_node(self, member: int) -> None:
         """Ask nothing more of a node whose folder is lost; what is placed stays promised."""
+        self.wiped.add(member)
         for members in self.queued.values():
             members.discard(member)
 
@@ -115,7 +123,9 @@ class Oracle:
         self._check_promises(honest, rows)
         self._check_roots(first)
         self._check_feeds(rows)
-        self._check_consents(rows)
+        self._check_consents(rows, first.registry)
+        enacted = GovernanceCheck(first, self.demand).run(rows)
+        self.seen.update(f"enacted {each}" for each in enacted)
         self._check_audit(first, folder)
         return first.head.size
 
@@ -175,17 +185,18 @@ class Oracle:
                 self.demand(hash_ not in batches, f"entry {row.index} repeats a batch")
                 batches.add(hash_)
 
-    def _check_consents(self, rows: list[Row]) -> None:
+    def _check_consents(self, rows: list[Row], registry: Registry) -> None:
         """Run the model of consents over the log; the log must say what the model says."""
         for row in rows:
-            expected = _expected(self.models, row)
+            expected = _unfit(row, self.models, registry) or _expected(self.models, row)
             self.demand(
                 expected is None or expected == row.outcome.code,
                 f"entry {row.index} is {row.outcome.code}, by the consents it is {expected}",
             )
 
     def _check_audit(self, store: LedgerStore, folder: Path) -> None:
-        world = World(self.ledger)
+        world = World(self.ledger, MEMBERS)
+        world.registry = store.registry
         world.leaves = store.leaves(0, store.head.size)
         for index, leaf in enumerate(world.leaves):
             if isinstance(decode_leaf(leaf), EntryLeaf):
@@ -193,6 +204,26 @@ class Oracle:
         write_mirror(world, folder)
         findings = audit(folder).findings
         self.demand(not findings, f"the audit from genesis finds {findings[:1]}")
+
+
+def _unfit(row: Row, models: dict[bytes, Model], registry: Registry) -> str | None:
+    """Return the outcome of who may not post an entry about a consent, or not with that second."""
+    member, kind = row.statement.member, row.statement.kind
+    if kind not in (Kind.CONSENT, Kind.STATUS, Kind.INQUIRY):
+        return None
+    poster = registry.member_at(member, row.height)
+    assert poster is not None, row.index
+    if kind != Kind.STATUS and not poster.has(Role.READER):
+        return "role-missing"
+    if poster.suspended:
+        return "member-suspended"
+    if kind == Kind.CONSENT:
+        terms = models[consent_id(CONSENT.decode(row.content).terms)].terms
+        second = registry.member_at(terms.second, row.height)
+        fit = second is not None and second.has(Role.AUTHENTICATOR) and not second.suspended
+        if terms.grantee == member and row.time_ms < terms.until_ms and not fit:
+            return "consent-second-unknown"
+    return None
 
 
 def _expected(models: dict[bytes, Model], row: Row) -> str | None:
@@ -220,6 +251,7 @@ def _rows(store: LedgerStore) -> list[Row]:
                 Row(
                     index,
                     statement_hash(leaf.statement),
+                    leaf.height,
                     block.time_ms,
                     STATEMENT.decode(leaf.statement),
                     Outcome(leaf.outcome),

@@ -1,7 +1,7 @@
 """
 The simulated engine: it decides one block after another as a BFT engine may, and no worse.
 
-The proposer's turn goes round. A replica votes for the first proposal of a round that it accepts;
+The proposer's turn goes round. A validator votes for the first proposal of a round that it accepts;
 a block with the votes of a quorum, seen by one honest replica, is decided. Who was not reached
 learns it from a peer. Consensus itself is not simulated: two blocks of one height are never
 decided, whatever a Byzantine validator does with its one vote.
@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tests.world import GENESIS_MS
+from tests.world import GENESIS_MS, INSTITUTIONS
 
+from tradeline_ledger.registry import quorum
 from tradeline_ledger.transition import Block
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from tests.simulation.oracle import Oracle
     from tests.simulation.replica import Replica
 
-QUORUM: Final = 3
 SKEWED: Final = 3
 """Member whose clock is off."""
+CLOCKS_MIN: Final = 3
+"""Of which a median leaves out the one that is off."""
 
 
 class Proposal(NamedTuple):
@@ -52,6 +54,8 @@ class Ordering:
         self._hashes: dict[int, bytes] = {}
         """App hash by height, as the first honest replica computed it."""
         self._round = 0
+        self._validators = tuple(each.id for each in INSTITUTIONS if each.validator)
+        """Of the block that was proposed last."""
         self.bytes_max = knobs.block_bytes
         self.junk: list[bytes] = []
         """Entries that a Byzantine proposer may use."""
@@ -66,6 +70,10 @@ class Ordering:
         proposer = self._replicas[self._round % len(self._replicas)]
         if not proposer.up or proposer.height != height - 1 or proposer.byzantine == "silence":
             return
+        validators = proposer.store.registry.epoch.validators
+        if proposer.member not in validators:
+            return
+        self._validators = validators
         proposal = self._propose(proposer, height, self._time(now_ms))
         if proposal is None:
             return
@@ -73,7 +81,9 @@ class Ordering:
             proposal = self._spoilt(proposal)
         votes: dict[int, Proposal] = {}
         for each in self._replicas:
-            if each.up and each.height == height - 1 and self._network.passes(proposer, each):
+            if not each.up or each.member not in validators or each.height != height - 1:
+                continue
+            if self._network.passes(proposer, each):
                 sent = self._sent_to(each, proposer, proposal)
                 if each.byzantine or self._accepts(each, sent, proposer):
                     votes[each.member] = sent
@@ -104,8 +114,8 @@ class Ordering:
 
     def _decide_again(self) -> None:
         """Decide the last block once more: who knew of it lost its folder, its voters have not."""
-        up = [each for each in self._replicas if each.up]
-        if len(up) >= QUORUM:
+        up = [each for each in self._replicas if each.up and each.member in self._validators]
+        if len(up) >= quorum(len(self._validators)):
             for each in up:
                 each.known = len(self.chain)
 
@@ -117,7 +127,7 @@ class Ordering:
             if each.up
         )
         before = self.chain[-1].time_ms if self.chain else GENESIS_MS
-        return max(clocks[len(clocks) // 2] if len(clocks) >= QUORUM else now_ms, before + 1)
+        return max(clocks[len(clocks) // 2] if len(clocks) >= CLOCKS_MIN else now_ms, before + 1)
 
     def _propose(self, proposer: Replica, height: int, time_ms: int) -> Proposal | None:
         waiting = proposer.waiting()
@@ -176,7 +186,7 @@ class Ordering:
             for block in dict.fromkeys(each.block for each in voted):
                 counted[block] = counted.get(block, 0) + 1
         for block, count in counted.items():
-            if count >= QUORUM and len(self.chain) < height:
+            if count >= quorum(len(self._validators)) and len(self.chain) < height:
                 self.chain.append(block)
-            if count >= QUORUM and block == self.chain[-1]:
+            if count >= quorum(len(self._validators)) and block == self.chain[-1]:
                 replica.known = height

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from tests.simulation.disk import Disk, Fault, SimDatabase, SimHighWater
+from tests.simulation.keeping import lose_indexes
 
 from tradeline_node.application import Application
 from tradeline_node.engine import Admission, EngineStatus
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.simulation.keeping import Keeping
     from tests.simulation.oracle import Oracle
 
     from tradeline_ledger.genesis import Ledger
@@ -96,11 +98,13 @@ class Replica:
         busy: float = 0.0,
         lying: bool = False,
         byzantine: str = "",
+        decided: Callable[[], int] = lambda: 0,
+        keep: Callable[[Replica, LedgerStore, Outbox], Keeping | None] | None = None,
     ) -> None:
         self.member, self._ledger, self._oracle = member, ledger, oracle
         self._folder, self._rng, self._memory, self._gossip = folder, rng, memory, gossip
         self.disk = Disk(rng, lying=lying)
-        self.byzantine = byzantine
+        self.byzantine, self._decided, self._keep = byzantine, decided, keep
         self.busy_chance = busy
         self.known = 0
         """Height up to which its engine has the decided blocks."""
@@ -109,6 +113,10 @@ class Replica:
         self._lives = 0
         self._application: Application | None = None
         self._outbox: Outbox | None = None
+        self.keeping: Keeping | None = None
+        """Its services of custody, None while it is down or if there are none."""
+        self.behind_until = 0
+        """Height below which it may not know what it posted itself."""
         self.pool: dict[bytes, tuple[bytes, Admission]] = {}
 
     @property
@@ -166,12 +174,19 @@ class Replica:
         path = self._folder / f"outbox-{self.member}-{self._lives}.sqlite"
         self._outbox = Outbox(path, store, engine, resend_ms=0, memory=self._memory)
         self._application.on_commit.append(self._outbox.notice)
+        if self._keep is not None:
+            self.keeping = self._keep(self, store, self._outbox)
+        if self.keeping is not None:
+            self._application.on_commit.append(self.keeping.committed)
 
     def stop(self) -> None:
         """End the processes at once; what they wrote stays in the cache of the machine."""
+        if self.keeping is not None:
+            self.keeping.close()
         if self._application is not None:
             self._application.store.close()
             self.outbox.close()
+        self.keeping = None
         self._application = self._outbox = None
         self.pool = {}
 
@@ -179,6 +194,12 @@ class Replica:
         self._oracle.seen["power cut"] += 1
         self.stop()
         self.disk.cut_power()
+        if self.custody_folder.exists():
+            lose_indexes(self.custody_folder, self._rng)
+
+    @property
+    def custody_folder(self) -> Path:
+        return self._folder / f"custody-{self.member}-{self._lives}"
 
     def wipe(self) -> None:
         """Lose the folder: store, outbox and the engine's blocks."""
@@ -186,6 +207,7 @@ class Replica:
         self.disk.erase()
         self._lives += 1
         self._durable = self.known = 0
+        self.behind_until = self._decided()
         self._oracle.forget_node(self.member)
 
     def receive(self, entry: bytes) -> None:

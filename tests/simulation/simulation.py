@@ -14,19 +14,21 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
-from unittest import mock
 
+from tests.simulation.custody_check import CustodyCheck
 from tests.simulation.disk import CrashError, Fault
-from tests.simulation.knobs import NODES, Knobs
+from tests.simulation.governance import MEMBERS
+from tests.simulation.knobs import BYZANTINE_MEMBER, NODES, Knobs
 from tests.simulation.members import Client, Shared
 from tests.simulation.network import Network
 from tests.simulation.oracle import BrokenError, Oracle
 from tests.simulation.ordering import Ordering
 from tests.simulation.replica import Replica
+from tests.simulation.substitutes import substituted
+from tests.simulation.wire import Wire
 from tests.world import GENESIS_MS, World, make_ledger
 
-from tradeline_ledger import signing
-from tradeline_ledger.errors import LedgerError, SignatureError
+from tradeline_ledger.errors import LedgerError
 from tradeline_node.entry_memory import EntryMemory
 from tradeline_node.errors import StoreError
 
@@ -44,9 +46,11 @@ ROUND_MS: Final = 100
 CLIENT_MS: Final = 250
 SEND_MS: Final = 200
 RESTART_MS: Final = 1_000
+HOUSE_MS: Final = 500
 SECOND_MS: Final = 1_000
 CLIENTS: Final = (1, 2, 3, 5)
-BYZANTINE: Final = 4
+VOTERS: Final = (4, 6)
+"""Whose clients write as well where there is something to vote on."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def simulate(seed: int, folder: Path, knobs: Knobs | None = None) -> Result:
     run = Simulation(seed, knobs or Knobs.draw(seed), folder)
     failure, size = "", 0
     try:
-        with mock.patch.object(signing, "verify_raw", _verify_once()):
+        with substituted():
             size = run.run()
     except BrokenError as error:
         failure = str(error)
@@ -103,13 +107,16 @@ class Simulation:
         self.oracle = Oracle(_ledger())
         self.trace = sha256()
         self.settled_ms = 0
-        self._now_ms, self._step = 0, 0
+        self.now_ms, self._step = 0, 0
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._rng = self._stream("faults")
-        self._healed = False
+        self.healed = False
         memory = EntryMemory()
         self._network = Network(list(range(1, NODES + 1)), knobs, self._stream("network"))
-        self._replicas = [
+        world = World(_ledger(), MEMBERS)
+        self.replicas: list[Replica] = []
+        self._wire = Wire(self, world, self._network, self._stream("wire"))
+        self.replicas += [
             Replica(
                 member,
                 folder,
@@ -120,46 +127,54 @@ class Simulation:
                 gossip=self._gossip,
                 busy=knobs.busy,
                 lying=knobs.lying_disk == member,
-                byzantine=knobs.byzantine if member == BYZANTINE else "",
+                byzantine=knobs.byzantine if member == BYZANTINE_MEMBER else "",
+                decided=lambda: len(self.ordering.chain),
+                keep=self._wire.keep if knobs.custody else None,
             )
             for member in range(1, NODES + 1)
         ]
         self.ordering = Ordering(
-            self._replicas, self._network, self.oracle, knobs, self._stream("ordering")
+            self.replicas, self._network, self.oracle, knobs, self._stream("ordering")
         )
-        self._shared = Shared(World(_ledger()), knobs, self.oracle)
-        self._clients = [Client(m, self._shared, self._stream(f"client {m}")) for m in CLIENTS]
+        self._shared = Shared(world, knobs, self.oracle, self._wire.for_client)
+        members = (*CLIENTS, *VOTERS) if knobs.governance else CLIENTS
+        self._clients = [Client(m, self._shared, self._stream(f"client {m}")) for m in members]
 
     def run(self) -> int:
         """Run chaos, healing and judgement; return the size of the log."""
-        for each in self._replicas:
+        for each in self.replicas:
             each.start()
-            self._every(SEND_MS, lambda r=each: self._alive(r, self._send))  # type: ignore[misc]
-            self._every(ROUND_MS, lambda r=each: self._alive(r, self._advance))  # type: ignore[misc]
+            self._every(SEND_MS, lambda r=each: self.alive(r, self._send))  # type: ignore[misc]
+            self._every(ROUND_MS, lambda r=each: self.alive(r, self._advance))  # type: ignore[misc]
+            if self.knobs.custody:
+                each.disk.file_chance = self.knobs.commit_fault
+                self._every(HOUSE_MS, lambda r=each: self.alive(r, self._keep_house))  # type: ignore[misc]
         for client in self._clients:
             self._every(CLIENT_MS, lambda c=client: self._client(c))  # type: ignore[misc]
-        self._every(ROUND_MS, lambda: self.ordering.round(GENESIS_MS + self._now_ms))
+        self._every(ROUND_MS, lambda: self.ordering.round(GENESIS_MS + self.now_ms))
         self._every(SECOND_MS, self._misfortune)
         if self.knobs.wipe:
-            self._after(self._rng.randrange(CHAOS_MS), self._wipe)
+            self.after(self._rng.randrange(CHAOS_MS), self._wipe)
         if self.knobs.blackout:
-            self._after(self._rng.randrange(CHAOS_MS), self._blackout)
+            self.after(self._rng.randrange(CHAOS_MS), self._blackout)
         self._until(CHAOS_MS)
         self._heal()
         while not self._settled():
             self.oracle.demand(
-                self._now_ms < CHAOS_MS + LIVENESS_MS,
+                self.now_ms < CHAOS_MS + LIVENESS_MS,
                 f"not settled {LIVENESS_MS} ms after healing: {self._describe()}",
             )
-            self._until(self._now_ms + SECOND_MS)
-        self.settled_ms = self._now_ms - CHAOS_MS
-        honest = [each for each in self._replicas if not each.byzantine]
+            self._until(self.now_ms + SECOND_MS)
+        self.settled_ms = self.now_ms - CHAOS_MS
+        honest = [each for each in self.replicas if not each.byzantine]
         size = self.oracle.judge(honest, self._folder / "mirror")
+        if self.knobs.custody:
+            CustodyCheck(self._shared, honest).run()
         self.trace.update(honest[0].store.root(size))
         return size
 
     def close(self) -> None:
-        for each in self._replicas:
+        for each in self.replicas:
             each.stop()
 
     # Time
@@ -168,27 +183,27 @@ class Simulation:
         """Return random numbers of their own for each purpose, so that one knob moves no other."""
         return random.Random(f"{self._seed}/{purpose}")
 
-    def _after(self, delay_ms: int, act: Callable[[], None]) -> None:
+    def after(self, delay_ms: int, act: Callable[[], None]) -> None:
         self._step += 1
-        heapq.heappush(self._events, (self._now_ms + delay_ms, self._step, act))
+        heapq.heappush(self._events, (self.now_ms + delay_ms, self._step, act))
 
     def _every(self, period_ms: int, act: Callable[[], None]) -> None:
         def again() -> None:
             act()
-            self._after(period_ms, again)
+            self.after(period_ms, again)
 
-        self._after(self._rng.randrange(period_ms), again)
+        self.after(self._rng.randrange(period_ms), again)
 
     def _until(self, end_ms: int) -> None:
         while self._events and self._events[0][0] <= end_ms:
-            self._now_ms, step, act = heapq.heappop(self._events)
-            self.trace.update(b"%d %d %d\n" % (self._now_ms, step, len(self.ordering.chain)))
+            self.now_ms, step, act = heapq.heappop(self._events)
+            self.trace.update(b"%d %d %d\n" % (self.now_ms, step, len(self.ordering.chain)))
             act()
-        self._now_ms = end_ms
+        self.now_ms = end_ms
 
     # Nodes
 
-    def _alive(self, replica: Replica, act: Callable[[Replica], None]) -> None:
+    def alive(self, replica: Replica, act: Callable[[Replica], None]) -> None:
         """Have a node do something, unless it is down; a crash or a failed disk ends it."""
         if not replica.up:
             return
@@ -200,14 +215,14 @@ class Simulation:
         except StoreError:
             self.oracle.seen["failed write"] += 1
             replica.stop()
-            self._after(RESTART_MS, lambda: self._start(replica))
+            self.after(RESTART_MS, lambda: self._start(replica))
 
     def _send(self, replica: Replica) -> None:
         replica.outbox.send()
 
     def _advance(self, replica: Replica) -> None:
         self.ordering.sync(replica)
-        faulty = self._rng.random() < self.knobs.commit_fault and not self._healed
+        faulty = self._rng.random() < self.knobs.commit_fault and not self.healed
         fault = self._rng.choice((*Fault, None)) if faulty else Fault.NONE
         replica.disk.fault = fault or Fault.NONE
         while self.ordering.advance(replica):
@@ -217,19 +232,25 @@ class Simulation:
 
     def _gossip(self, source: Replica, entry: bytes) -> None:
         """Pass an entry on, each copy at its own time; a peer that has it ignores it."""
-        for target in self._replicas:
+        for target in self.replicas:
             if target is source or not self._network.passes(source, target):
                 continue
             for delay_ms in self._network.delays_ms():
-                self._after(
+                self.after(
                     delay_ms,
-                    lambda t=target: self._alive(t, lambda r: r.receive(entry)),  # type: ignore[misc]
+                    lambda t=target: self.alive(t, lambda r: r.receive(entry)),  # type: ignore[misc]
                 )
+
+    def _keep_house(self, replica: Replica) -> None:
+        if replica.keeping is not None:
+            ended = replica.keeping.ended
+            self.oracle.demand(not ended, f"node {replica.member} fetches no more: {ended}")
+            replica.keeping.keep_house(posting=replica.height >= replica.behind_until)
 
     def _start(self, replica: Replica) -> None:
         if not replica.up:
             replica.start()
-            replica.busy_chance = 0.0 if self._healed else self.knobs.busy
+            replica.busy_chance = 0.0 if self.healed else self.knobs.busy
 
     def _crash(self, replica: Replica) -> None:
         if self._rng.random() < self.knobs.power:
@@ -237,16 +258,16 @@ class Simulation:
         else:
             replica.stop()
         delay_ms = self._rng.randrange(3 * RESTART_MS)
-        self._after(delay_ms, lambda: self._start(replica))
+        self.after(delay_ms, lambda: self._start(replica))
 
     # Misfortunes
 
     def _misfortune(self) -> None:
         """Once a second, throw the dice for everything that goes wrong by chance."""
-        if self._healed:
+        if self.healed:
             return
         knobs, rng = self.knobs, self._rng
-        for each in self._replicas:
+        for each in self.replicas:
             if each.up and rng.random() < knobs.crash:
                 self.oracle.seen["crash"] += 1
                 self._crash(each)
@@ -258,29 +279,29 @@ class Simulation:
             self._network.cut_one_way()
 
     def _blackout(self) -> None:
-        for each in self._replicas:
+        for each in self.replicas:
             each.cut_power()
-            self._after(self._rng.randrange(RESTART_MS), lambda r=each: self._start(r))  # type: ignore[misc]
+            self.after(self._rng.randrange(RESTART_MS), lambda r=each: self._start(r))  # type: ignore[misc]
 
     def _wipe(self) -> None:
         """Lose one node's folder, once the others have everything that was decided."""
-        wiped = self._replicas[self.knobs.wipe - 1]
-        others = [each for each in self._replicas if each is not wiped and not each.byzantine]
+        wiped = self.replicas[self.knobs.wipe - 1]
+        others = [each for each in self.replicas if each is not wiped and not each.byzantine]
         whole = all(each.up and each.height == len(self.ordering.chain) for each in others)
         if not whole:
-            if not self._healed:
-                self._after(ROUND_MS, self._wipe)
+            if not self.healed:
+                self.after(ROUND_MS, self._wipe)
             return
         self.oracle.seen["wipe"] += 1
         wiped.wipe()
         wiped.start()
         if self.knobs.bulk:
-            self._alive(wiped, self._take_log)
+            self.alive(wiped, self._take_log)
 
     def _take_log(self, replica: Replica) -> None:
         """Replay a peer's log; a Byzantine peer alters one leaf or content, which is noticed."""
         peer = next(
-            (p for p in reversed(self._replicas) if p is not replica and p.up), self._replicas[0]
+            (p for p in reversed(self.replicas) if p is not replica and p.up), self.replicas[0]
         )
         altered = peer.byzantine == "altered-log"
         begin = 1
@@ -303,10 +324,10 @@ class Simulation:
     # Clients
 
     def _client(self, client: Client) -> None:
-        honest = [each for each in self._replicas if each.up and not each.byzantine]
+        honest = [each for each in self.replicas if each.up and not each.byzantine]
         self.ordering.junk = self._shared.entries
-        client.step(honest, GENESIS_MS + self._now_ms, signing=not self._healed)
-        if honest and not self._healed and self._rng.random() < self.knobs.forged:
+        client.step(honest, GENESIS_MS + self.now_ms, signing=not self.healed)
+        if honest and not self.healed and self._rng.random() < self.knobs.forged:
             self._forge(self._rng.choice(honest))
 
     def _forge(self, node: Replica) -> None:
@@ -329,50 +350,37 @@ class Simulation:
     # The end
 
     def _heal(self) -> None:
-        self._healed = True
+        self.healed = True
         self._network.heal()
-        for each in self._replicas:
-            each.busy_chance = 0.0
+        for each in self.replicas:
+            each.busy_chance = each.disk.file_chance = 0.0
             self._start(each)
 
     def _settled(self) -> bool:
-        honest = [each for each in self._replicas if not each.byzantine]
+        honest = [each for each in self.replicas if not each.byzantine]
         height = len(self.ordering.chain)
+        up = [each for each in honest if each.up]
         return (
             all(each.up and each.height == height and not each.outbox.pending() for each in honest)
-            and all(client.settled for client in self._clients)
+            and all(client.settled(up[0].store) for client in self._clients)
             and not any(each.pool for each in honest)
+            and not any(self._wire.is_fetching(each, honest) for each in honest)
         )
 
     def _describe(self) -> str:
         nodes = [
             f"{r.member}: height {r.height}, {r.outbox.pending()} on their way, {len(r.pool)} wait"
-            for r in self._replicas
+            for r in self.replicas
             if r.up
         ]
         open_ = sum(len(line.unresolved) for c in self._clients for line in c.lines)
-        return f"height {len(self.ordering.chain)}; {'; '.join(nodes)}; clients wait for {open_}"
-
-
-def _verify_once() -> Callable[[bytes, bytes, bytes], bytes]:
-    """Return `signing.verify_raw` that computes each verdict once: all nodes look at the same."""
-    verdicts: dict[tuple[bytes, bytes, bytes], str] = {}
-    verify_raw = signing.verify_raw
-
-    def remembered(public: bytes, message: bytes, signature: bytes) -> bytes:
-        asked = (public, message, signature)
-        if asked not in verdicts:
-            try:
-                verify_raw(*asked)
-            except SignatureError as error:
-                verdicts[asked] = str(error)
-            else:
-                verdicts[asked] = ""
-        if verdicts[asked]:
-            raise SignatureError(verdicts[asked])
-        return message
-
-    return remembered
+        fetching = [
+            r.member for r in self.replicas if r.up and self._wire.is_fetching(r, self.replicas)
+        ]
+        return (
+            f"height {len(self.ordering.chain)}; {'; '.join(nodes)}; clients wait for {open_}; "
+            f"custody of nodes {fetching}"
+        )
 
 
 @cache

@@ -19,28 +19,55 @@ from tests.simulation.knobs import Knobs
 from tests.simulation.replica import SimStore
 
 from tradeline_ledger import state
+from tradeline_ledger.governance import ProposalState
 from tradeline_ledger.outcome import Outcome
+from tradeline_ledger.registry import MemberRecord
 from tradeline_ledger.statement import Kind
-from tradeline_ledger.transition import inquiry_rules, submission_rules
-from tradeline_node import application
+from tradeline_ledger.transition import (
+    enactment,
+    inquiry_rules,
+    quality_rules,
+    submission_rules,
+)
+from tradeline_node import application, release_checks
 from tradeline_node.application import Application
+from tradeline_node.custody import CustodyStore
+from tradeline_node.custody_backlog import CustodyBacklog
+from tradeline_node.custody_file import AttachmentItems
 from tradeline_node.errors import StoreError
+from tradeline_node.late_fetch import LateFetch
+from tradeline_node.ordered_attachment import OrderedAttachments
 from tradeline_node.outbox import Outbox
 from tradeline_node.outbox_rows import OutboxRows
+from tradeline_node.sweep import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tradeline_ledger.consent import Terms
+    from tradeline_ledger.inquiry import Inquiry
     from tradeline_ledger.state import View
     from tradeline_ledger.statement import Statement
     from tradeline_ledger.transition import Block, Executed
     from tradeline_ledger.transition.context import Ruling
     from tradeline_node.high_water import HighWater
+    from tradeline_node.ordered_attachment import Ordered
+    from tradeline_node.store import LedgerStore
 
 SEEDS_MAX: Final = 40
 """Within which each bug is found."""
 APPLY: Final = import_module("tradeline_ledger.transition.apply")
 """The module; the package gives the function of that name."""
+
+
+class Blind(NamedTuple):
+    """A view without the rows of one table."""
+
+    view: View
+    prefix: bytes
+
+    def get(self, key: bytes) -> bytes | None:
+        return None if key.startswith(self.prefix) else self.view.get(key)
 
 
 def store_does_not_sync(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,18 +193,82 @@ def used_up_consent_still_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def batch_is_taken_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     rule = submission_rules.rule
-    prefix = state.batch_key(b"")
-
-    class Blind(NamedTuple):
-        view: View
-
-        def get(self, key: bytes) -> bytes | None:
-            return None if key.startswith(prefix) else self.view.get(key)
 
     def lenient(view: View, *asked: Any) -> Ruling:
-        return rule(Blind(view), *asked)
+        return rule(Blind(view, state.batch_key(b"")), *asked)
 
     monkeypatch.setitem(APPLY._RULES, Kind.SUBMISSION, lenient)
+
+
+def votes_count_after_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ProposalState, "expired", lambda *_: False)
+
+
+def change_takes_effect_a_block_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(view: View, ledger: Any, pending: Any, height: int, time_ms: int) -> Any:
+        return enactment.enact(view, ledger, pending, height - 1, time_ms)
+
+    monkeypatch.setattr("tradeline_ledger.transition.block.enact", late)
+
+
+def suspended_member_still_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemberRecord, "suspended", False)
+
+
+def quality_statement_forgets_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = quality_rules.rule
+
+    def lenient(view: View, *asked: Any) -> Ruling:
+        return rule(Blind(view, state.quality_key(0, 0)[:1]), *asked)
+
+    monkeypatch.setitem(APPLY._RULES, Kind.QUALITY, lenient)
+
+
+def receipts_are_given_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CustodyStore, "_write", lambda *_: None)
+
+
+def bad_deposit_is_called_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CustodyBacklog, "_is_good", lambda *_: True)
+
+
+def what_is_lacking_is_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tradeline_node.late_fetch.PAUSES_S", (1000.0,))
+    monkeypatch.setattr(LateFetch, "_is_due", lambda self, what: what not in self._trials)
+
+
+def peer_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def keep(self: OrderedAttachments, ordered: Ordered, attachment: bytes) -> None:
+        sealed = (b"",) * len(ordered.batch.deposits)
+        bodies = (attachment,) * ordered.batch.count
+        row, batch = ordered.state, ordered.batch.encode()
+        items = AttachmentItems(row.batch_hash, row.member, batch, bodies, sealed, b"")
+        self._custody.put(items, expires_ms=0, due_month=0, log_index=ordered.index)
+
+    monkeypatch.setattr(OrderedAttachments, "keep", keep)
+
+
+def erased_bodies_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sweeper, "due", lambda _: False)
+
+
+def release_does_not_look_at_the_consent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lenient(store: LedgerStore, inquiry: Inquiry) -> Terms:
+        found = state.read_consent(store, inquiry.consent_id)
+        assert found is not None, inquiry
+        return found[1]
+
+    monkeypatch.setattr(release_checks, "_consent", lenient)
+
+
+def history_leaves_out_the_last_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    histories = SimStore.histories
+
+    def shorter(self: SimStore, *asked: Any) -> Any:
+        found = histories(self, *asked)
+        return [(member, tag, events[:-1]) for member, tag, events in found if events[:-1]]
+
+    monkeypatch.setattr(SimStore, "histories", shorter)
 
 
 class Found(NamedTuple):
@@ -188,6 +279,10 @@ class Found(NamedTuple):
     knobs: Knobs | None = None
     """Faults without which it shows seldom; None: whatever the seeds draw."""
 
+
+KEPT: Final = Knobs(custody=True, bad_deposit=0.3, drop=0.1, entries_max=80)
+LIED_TO: Final = Knobs(custody=True, byzantine="garbage", drop=0.3)
+VOTED: Final = Knobs(governance=True, entries_max=80)
 
 BUGS: Final[dict[Callable[[pytest.MonkeyPatch], None], Found]] = {
     store_does_not_sync: Found("lost its store|had committed height"),
@@ -212,6 +307,17 @@ BUGS: Final[dict[Callable[[pytest.MonkeyPatch], None], Found]] = {
     revoked_consent_still_reads: Found("by the consents it is inquiry-consent-revoked"),
     used_up_consent_still_reads: Found("by the consents it is inquiry-frequency-used"),
     batch_is_taken_twice: Found("repeats a batch"),
+    votes_count_after_their_time: Found("is vote-proposal-expired", Knobs(governance=True)),
+    change_takes_effect_a_block_late: Found("is due at height", Knobs(governance=True)),
+    suspended_member_still_writes: Found("may not write it|member-suspended", VOTED),
+    quality_statement_forgets_the_one_before: Found("does not fit", Knobs(governance=True)),
+    receipts_are_given_for_nothing: Found("none holds it|has body|damaged", KEPT),
+    bad_deposit_is_called_good: Found("says that its deposit", KEPT),
+    what_is_lacking_is_asked_for_once: Found("custody of nodes", KEPT),
+    peer_is_believed: Found("is damaged|another|says that its deposit|has body", LIED_TO),
+    erased_bodies_stay: Found("has body .* it is to be gone: True", KEPT),
+    release_does_not_look_at_the_consent: Found("without an active consent", KEPT),
+    history_leaves_out_the_last_event: Found("shows .* filed were|tag-wrong", KEPT),
 }
 
 
