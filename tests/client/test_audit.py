@@ -16,7 +16,7 @@ from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import RulesError
 from tradeline_ledger.outcome import Outcome
 from tradeline_ledger.policy import Policy, validators_policy
-from tradeline_ledger.proposal import SetParams, SetRoles, SetRules
+from tradeline_ledger.proposal import SetCommittee, SetParams, SetRoles, SetRules
 from tradeline_ledger.statement import ENTRY, Kind, block_leaf, entry_leaf
 
 MONTH = 2026 * 12 + 60
@@ -171,6 +171,20 @@ def test_a_line_by_an_unknown_key_is_a_finding(world: World, folder: Path) -> No
     (folder / "checkpoint").write_bytes(text + stranger)
 
     assert "signature-unknown" in [each.code for each in audit(folder).findings]
+
+
+def test_who_ceased_to_be_a_validator_with_the_last_block_signs_it_yet(tmp_path: Path) -> None:
+    world = World()
+    enact(world, SetCommittee((1, 2, 3), (1, 2, 3)))
+    write_mirror(world, tmp_path / "at once")
+    (tmp_path / "at once/checkpoint").write_bytes(signed_checkpoint(world, (1, 2, 3, 4)))
+    assert audit(tmp_path / "at once").ok
+
+    world.block(world.entry(1, Kind.CONSENT, world.consent(world.terms(1, 2))))
+    write_mirror(world, tmp_path / "later")
+    (tmp_path / "later/checkpoint").write_bytes(signed_checkpoint(world, (1, 2, 3, 4)))
+
+    assert [each.code for each in audit(tmp_path / "later").findings] == ["signature-unknown"] * 2
 
 
 def test_a_log_that_ends_within_a_block_is_a_finding(world: World, tmp_path: Path) -> None:

@@ -142,7 +142,10 @@ class CustodyCheck:
         epoch = store.registry.epoch_at(height)
         answering = [each for each in responses if epoch.position(each) is not None]
         before = [each for each in ordered if each.index < size]
-        if len(answering) < epoch.threshold or not all(self._opens(each, size) for each in before):
+        if len(answering) < epoch.threshold:
+            self._seen["read without enough answers"] += 1
+            return
+        if not all(self._opens(each, size) for each in before):
             self._seen["read without enough shares"] += 1
             return
         try:

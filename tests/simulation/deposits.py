@@ -182,7 +182,7 @@ class Depositor:
             (tag, month, event) for tag, month, (_, event) in zip(tags, months, events, strict=True)
         ]
         batch, attachment, _ = world.batch(self.member, rows, salt)
-        sealed = list(attachment.sealed)
+        sealed = [each or b"" for each in attachment.sealed]
         deposits = list(batch.deposits)
         if rng.random() < self._shared.knobs.bad_deposit:
             place = rng.randrange(len(sealed))

@@ -38,6 +38,8 @@ class Knobs:
     """Member whose folder is lost once; 0: none."""
     bulk: bool = False
     """A wiped node takes the log from a peer before it takes blocks."""
+    restore: int = 0
+    """Member whose node comes back with an older backup once; 0: none."""
     partition: float = 0.0
     """Chance of a second that the network falls apart into two halves, or heals."""
     one_way: float = 0.0
@@ -94,6 +96,7 @@ class Knobs:
             "block_bytes": 4000,
             "governance": True,
             "custody": True,
+            "restore": rng.choice((1, 2, 3)),
             "bad_deposit": rng.choice((0.1, 0.3)),
         }
         on = {

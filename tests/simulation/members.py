@@ -226,6 +226,8 @@ class Client:
         signing = signing and shared.signed < shared.knobs.entries_max
         if not signing and not shared.knobs.custody:
             return
+        if node.store.registry.member(self.member) is None:
+            return
         if line.stale:
             row = state.read(node.store, state.FEED, state.feed_key(self.member, line.feed))
             row = row or FeedState(0, FIRST_PREV, 0)

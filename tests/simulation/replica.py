@@ -10,6 +10,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from tests.simulation.copies import Copy, bring_back, take
 from tests.simulation.disk import Disk, Fault, SimDatabase, SimHighWater
 from tests.simulation.keeping import lose_indexes
 
@@ -171,8 +172,7 @@ class Replica:
         self._application.memory = self._memory
         self.pool = {}
         engine = SimEngine(self, self._gossip)
-        path = self._folder / f"outbox-{self.member}-{self._lives}.sqlite"
-        self._outbox = Outbox(path, store, engine, resend_ms=0, memory=self._memory)
+        self._outbox = Outbox(self.outbox_path, store, engine, resend_ms=0, memory=self._memory)
         self._application.on_commit.append(self._outbox.notice)
         if self._keep is not None:
             self.keeping = self._keep(self, store, self._outbox)
@@ -196,6 +196,23 @@ class Replica:
         self.disk.cut_power()
         if self.custody_folder.exists():
             lose_indexes(self.custody_folder, self._rng)
+
+    def copy(self) -> Copy:
+        """Return a backup of the node as it runs."""
+        to = self._folder / f"copy-{self.member}"
+        return take(self.height, self.disk.rows, self.outbox_path, self.custody_folder, to)
+
+    def restore(self, copy: Copy) -> None:
+        """Lose the folder, and put an older copy in its place."""
+        self.wipe()
+        self.disk.rows = dict(copy.rows)
+        self._durable = self.known = copy.height
+        bring_back(copy, self.outbox_path, self.custody_folder)
+        self._oracle.seen["restored"] += 1
+
+    @property
+    def outbox_path(self) -> Path:
+        return self._folder / f"outbox-{self.member}-{self._lives}.sqlite"
 
     @property
     def custody_folder(self) -> Path:

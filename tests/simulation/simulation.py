@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.simulation.copies import Copy
+
     from tradeline_ledger.genesis import Ledger
 
 CHAOS_MS: Final = 10_000
@@ -49,8 +51,8 @@ RESTART_MS: Final = 1_000
 HOUSE_MS: Final = 500
 SECOND_MS: Final = 1_000
 CLIENTS: Final = (1, 2, 3, 5)
-VOTERS: Final = (4, 6)
-"""Whose clients write as well where there is something to vote on."""
+MORE_CLIENTS: Final = (4, 6)
+"""Where there is something to vote on, or a tag key to hand over; 6 is to be admitted first."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ class Simulation:
             self.replicas, self._network, self.oracle, knobs, self._stream("ordering")
         )
         self._shared = Shared(world, knobs, self.oracle, self._wire.for_client)
-        members = (*CLIENTS, *VOTERS) if knobs.governance else CLIENTS
+        more = knobs.governance or knobs.custody
+        members = (*CLIENTS, *MORE_CLIENTS) if more else CLIENTS
         self._clients = [Client(m, self._shared, self._stream(f"client {m}")) for m in members]
 
     def run(self) -> int:
@@ -155,6 +158,8 @@ class Simulation:
         self._every(SECOND_MS, self._misfortune)
         if self.knobs.wipe:
             self.after(self._rng.randrange(CHAOS_MS), self._wipe)
+        if self.knobs.restore:
+            self.after(self._rng.randrange(CHAOS_MS // 2), self._back_up)
         if self.knobs.blackout:
             self.after(self._rng.randrange(CHAOS_MS), self._blackout)
         self._until(CHAOS_MS)
@@ -218,7 +223,8 @@ class Simulation:
             self.after(RESTART_MS, lambda: self._start(replica))
 
     def _send(self, replica: Replica) -> None:
-        replica.outbox.send()
+        if replica.height >= replica.behind_until:
+            replica.outbox.send()
 
     def _advance(self, replica: Replica) -> None:
         self.ordering.sync(replica)
@@ -283,12 +289,32 @@ class Simulation:
             each.cut_power()
             self.after(self._rng.randrange(RESTART_MS), lambda r=each: self._start(r))  # type: ignore[misc]
 
+    def _back_up(self) -> None:
+        """Copy one node; some time later it loses its folder and comes back with the copy."""
+        replica = self.replicas[self.knobs.restore - 1]
+        if replica.up:
+            copy = replica.copy()
+            self.after(self._rng.randrange(CHAOS_MS // 2), lambda: self._restore(replica, copy))
+        elif not self.healed:
+            self.after(ROUND_MS, self._back_up)
+
+    def _restore(self, replica: Replica, copy: Copy) -> None:
+        if self._are_whole_without(replica):
+            replica.restore(copy)
+            replica.start()
+        elif not self.healed:
+            self.after(ROUND_MS, lambda: self._restore(replica, copy))
+
+    def _are_whole_without(self, replica: Replica) -> bool:
+        """Return whether the other honest nodes have everything that was decided."""
+        others = [each for each in self.replicas if each is not replica and not each.byzantine]
+        height = len(self.ordering.chain)
+        return all(each.up and each.height == height for each in others)
+
     def _wipe(self) -> None:
         """Lose one node's folder, once the others have everything that was decided."""
         wiped = self.replicas[self.knobs.wipe - 1]
-        others = [each for each in self.replicas if each is not wiped and not each.byzantine]
-        whole = all(each.up and each.height == len(self.ordering.chain) for each in others)
-        if not whole:
+        if not self._are_whole_without(wiped):
             if not self.healed:
                 self.after(ROUND_MS, self._wipe)
             return
@@ -327,6 +353,7 @@ class Simulation:
         honest = [each for each in self.replicas if each.up and not each.byzantine]
         self.ordering.junk = self._shared.entries
         client.step(honest, GENESIS_MS + self.now_ms, signing=not self.healed)
+        honest = [each for each in honest if each.up]
         if honest and not self.healed and self._rng.random() < self.knobs.forged:
             self._forge(self._rng.choice(honest))
 

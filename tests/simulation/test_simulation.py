@@ -29,6 +29,7 @@ SAMPLE: Final = (0, 7, 12)
 
 MUST_MEET: Final = {
     *("crash", "crash within a commit", "failed write", "power cut", "lying disk", "wipe"),
+    "restored",
     *("altered log refused", "proposal refused", "kept evidence", "lost"),
     *("partition", "one-way cut", "forged"),
     *("outcome accepted", "outcome batch-duplicate", "outcome receipts-too-few"),

@@ -29,6 +29,7 @@ from tradeline_ledger.policy_file import encode_policy
 from tradeline_ledger.statement import STATEMENT, BlockLeaf, Statement, decode_leaf
 from tradeline_ledger.tile import bundles_between, decode_bundle, encode_path
 from tradeline_ledger.transition import Executed, execute_genesis, replay
+from tradeline_ledger.trust import registry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -298,11 +299,16 @@ class _Auditor:
 
     def _signatures(self, note: Note, ledger: Ledger, registry: Registry) -> None:
         """Accept only valid lines by registry keys, and the policy and vkey of the registry."""
-        validators = [registry.member(number) for number in registry.epoch.validators]
-        policy = validators_policy(ledger.origin, [each for each in validators if each])
-        known = {log.key for log in policy.logs} | {each.key for each in policy.witnesses}
+        policy = _policy(ledger, registry)
+        # Who ceased to be a validator with the checkpoint's block, or changed keys, signs it yet.
+        before = _policy(ledger, registry_after(registry, self.report.height - 1))
+        known = {
+            (key.name, key.id)
+            for each in (policy, before)
+            for key in (*(log.key for log in each.logs), *(w.key for w in each.witnesses))
+        }
         for signature in note.signatures:
-            if (signature.name, signature.key_id) not in {(key.name, key.id) for key in known}:
+            if (signature.name, signature.key_id) not in known:
                 detail = f"the line of {signature.name} is by no key of the registry"
                 self._find("signature-unknown", CHECKPOINT, detail)
         try:
@@ -321,6 +327,11 @@ class _Auditor:
         vkeys = {f"{encode_vkey(log.key)}\n".encode() for log in policy.logs}
         if self.folder.read(LOG_VKEY) not in vkeys:
             self._find("vkey-wrong", LOG_VKEY, "not the key of a validator of the registry")
+
+
+def _policy(ledger: Ledger, registry: Registry) -> Policy:
+    validators = [registry.member(number) for number in registry.epoch.validators]
+    return validators_policy(ledger.origin, [each for each in validators if each])
 
 
 def _ends_block(leaf: bytes) -> bool:
