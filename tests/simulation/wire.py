@@ -53,7 +53,7 @@ class Wire:
             store,
             outbox,
             peers=SimPeers(send),
-            loop=SimLoop(lambda: run.now_ms, run.after, guard),
+            loop=SimLoop(lambda: run.now_ms, run.after, guard),  # type: ignore[abstract]
             clock_ms=lambda: GENESIS_MS + run.now_ms + off_ms,
         )
 
