@@ -117,9 +117,9 @@ class Consortium:
 
 
 def free_port(count: int) -> int:
-    """Return the first of `count` ports in a row that nobody listens on."""
+    """Return the first of `count` ports in a row that nobody listens on, and no connection gets."""
     for _ in range(50):
-        first = 20_000 + secrets.randbelow(20_000)
+        first = 20_000 + secrets.randbelow(12_000)
         with ExitStack() as held:
             try:
                 for port in range(first, first + count):

@@ -159,7 +159,7 @@ class Cluster:
             engine = self.engine = attach_local(self.nodes)
             engine.start()
             opened.callback(engine.stop)
-            client = httpx2.Client(trust_env=False, verify=False)
+            client = httpx2.Client(trust_env=False, verify=False, timeout=WAIT_S)
             with _Thread(self.nodes, sockets, engine), client:
                 self.client = client
                 yield self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -49,8 +50,9 @@ class Net:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ports = (port for port in range(8200, 9800, 20) if self._free(port))
-        self.base = next(ports)
+        # Drawn, since another test process looks for ports at the same time.
+        ports = random.sample(range(8200, 9800, 20), 80)
+        self.base = next(port for port in ports if self._free(port))
         done = tradeline(
             *("testnet", "init", "--dir", str(folder)), *("--base-port", str(self.base))
         )
