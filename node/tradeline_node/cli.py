@@ -90,6 +90,14 @@ def run(
         typer.Option(help="Write URLs and process id there, as JSON, once every node answers."),
     ] = None,
     settings: Settings = None,
+    *,
+    end_with_input: Annotated[
+        bool,
+        typer.Option(
+            "--end-with-input",
+            help="End, too, when standard input ends, as it does with whoever holds its other end.",
+        ),
+    ] = False,
 ) -> None:
     """
     Run the node of a member folder, or those of a folder, until SIGTERM or Ctrl-C.
@@ -99,8 +107,15 @@ def run(
     """
     from tradeline_node.keystore import read_passphrase  # noqa: PLC0415
     from tradeline_node.processes.supervisor import run_supervised  # noqa: PLC0415
-    from tradeline_node.run import Running, load_configs, write_ready  # noqa: PLC0415
+    from tradeline_node.run import (  # noqa: PLC0415
+        Running,
+        load_configs,
+        stop_with_input,
+        write_ready,
+    )
 
+    if end_with_input:
+        stop_with_input()
     configs = load_configs(folder, os.environ, settings or ())
     passphrase = read_passphrase(_passphrase_path(passphrase_file, configs[0]), "the keystores")
 

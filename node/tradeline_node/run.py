@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BACKLOG: Final = 512
+INPUT_BYTES_READ: Final = 4096
+"""At once of a standard input that is only watched for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,17 @@ def load_configs(
                 "since one engine drives both"
             )
     return configs
+
+
+def stop_with_input() -> None:
+    """Have this process told to end, by SIGTERM, when its standard input ends."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), INPUT_BYTES_READ):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="input", daemon=True).start()
 
 
 def write_ready(path: Path, running: Sequence[Running]) -> None:

@@ -90,17 +90,19 @@ class Testnet:
                     f"{config.folder} has engine.driver {config.engine.driver}; nodes of the local "
                     f"engine run in one process: tradeline node run {folder}"
                 )
+        self._started: dict[int, subprocess.Popen[bytes]] = {}
+        """By member. While their standard input is held open here, nodes go on."""
 
     def start(self, passphrase_file: Path | None, *, detach: bool) -> list[Running]:
         """
         Start every node that does not run, and return all once they serve.
 
-        A detached node outlives this process, and writes to its own log.
+        A detached node outlives this process; others end with it, however it ends.
 
         Raises:
             NodeError: one does not come up; those that were started are ended.
         """
-        started: dict[int, subprocess.Popen[bytes]] = {}
+        started = self._started
         try:
             for config in self.configs:
                 if running_pid(config) is None:
@@ -195,11 +197,17 @@ def _start(
     command = [sys.executable, "-P", "-m", "tradeline_node", "node", "run", str(config.folder)]
     if passphrase_file is not None:
         command += ["--passphrase-file", str(passphrase_file.resolve())]
+    if not detach:
+        command.append("--end-with-input")
     logs = config.folder / LOGS_NAME
     logs.mkdir(mode=0o700, exist_ok=True)
     with (logs / NODE_LOG).open("ab") as log:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=detach
+            command,
+            stdin=subprocess.DEVNULL if detach else subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=detach,
         )
 
 

@@ -142,6 +142,28 @@ def test_node_ends_all_its_processes_when_its_supervisor_is_killed(net: Net) -> 
         wait_for(lambda: get(f"{url}/readyz").status_code == 200, "readiness")
 
 
+def test_nodes_end_with_the_command_that_started_them_even_if_it_is_killed(net: Net) -> None:
+    command = [sys.executable, "-m", "tradeline_node", "testnet", "up", "--dir", str(net.folder)]
+    ready_file = net.folder.parent / "ready.json"
+    with subprocess.Popen(
+        [*command, "--ready-file", str(ready_file)],
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    ) as up:
+        wait_for(ready_file.exists, "the start")
+        running = [json.loads((net.folder / each / "running.json").read_text()) for each in NAMES]
+        up.kill()
+    pids = [pid for each in running for pid in (each["pid"], *each["pids"].values())]
+    assert len(set(pids)) == 16
+    try:
+        wait_for(lambda: not any(map(_lives, pids)), "the end of all processes")
+    finally:
+        net.run("down")
+    for member in NAMES:
+        assert not (net.folder / member / "running.json").exists(), "they ended in order"
+
+
 @pytest.mark.parametrize(
     ("what", "said"),
     [
@@ -197,6 +219,15 @@ def test_what_is_wrong_with_the_set_up_is_said_and_changes_nothing(
 
 def _restarted(net: Net, member: str, part: str, before: int) -> bool:
     return net.pid(member, part) not in (None, before)
+
+
+def _lives(pid: int) -> bool:
+    """Return whether a process is there that has not ended; nobody may be there to reap it."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 @contextmanager
