@@ -16,7 +16,7 @@ from tradeline_ledger.encoding import encode
 from tradeline_ledger.errors import LedgerError, SealError
 from tradeline_ledger.event import References
 from tradeline_ledger.keyfile import NONCE_BYTES, SALT_BYTES, derive, open_keyfile, seal_keyfile
-from tradeline_ledger.member_files import CLIENT_KEYS, ClientKeys
+from tradeline_ledger.member_files import ClientKeys, decode_client_keys
 from tradeline_ledger.signing import SigningKey
 from tradeline_ledger.tag import Filer, HmacLinker, tag_key_hash
 
@@ -75,6 +75,12 @@ class Keystore:
             raise FolderError("the root key is not in this keystore; use the folder that holds it")
         return SigningKey(self._keys.root_seed)
 
+    @property
+    def next_root_key(self) -> bytes | None:
+        """Public half of the root key that is to take the place of `root`, None if none is."""
+        seed = self._keys.next_root_seed
+        return None if seed is None else SigningKey(seed).public
+
     def feed(self, number: int) -> SigningKey:
         """
         Return the signing key of a feed.
@@ -110,7 +116,7 @@ class Keystore:
 
     def filer(self) -> Filer:
         """Return what files this member's events under its tags."""
-        return Filer(self.linker, self.tag_key, self.member)
+        return Filer(self.linker, self.tag_key, self.member, self._keys.more_tag_keys)
 
     def check(self, ledger: Ledger, registry: Registry) -> None:
         """
@@ -131,7 +137,8 @@ class Keystore:
         record = registry.member(self.member)
         if record is None:
             return
-        if record.tag_key_hash not in (None, tag_key_hash(self.tag_key)):
+        own = (self.tag_key, *self._keys.more_tag_keys)
+        if record.tag_key_hash not in (None, *map(tag_key_hash, own)):
             raise FolderError("the tag key in this keystore is not the one in the registry")
         for number, key in self._feeds.items():
             registered = record.feed(number)
@@ -168,7 +175,7 @@ def read_client_keys(path: Path, passphrase: bytes) -> ClientKeys:
             f"keystore {path} is open to others (mode {mode & 0o777:o}); run chmod 600 {path}"
         )
     try:
-        return CLIENT_KEYS.decode(open_keyfile(passphrase, encoded))
+        return decode_client_keys(open_keyfile(passphrase, encoded))
     except SealError as error:
         raise FolderError(
             f"keystore {path} is locked: the passphrase is wrong, or the file was altered"

@@ -145,7 +145,7 @@ class EventSealer:
         if target is not None:
             _check_target(report, own, year, target)
             category = target.category
-            if filer.tag(subject, year, category) != target.tag:
+            if target.tag not in filer.tags_ever(subject, year, category):
                 raise EventError(
                     f"the event at {target.id} is not about this subject; a correction names the "
                     "subject of its target, and a wrong subject is retracted and posted anew"

@@ -46,6 +46,7 @@ DESK_KINDS: Final = kinds_of(*(set(Kind) - {Kind.SUBMISSION, Kind.RELEASED, Kind
 
 _KEYS_BYTES_MAX: Final = 64 * 1024
 MORE_HPKE_MAX: Final = 63
+MORE_TAG_KEYS_MAX: Final = 63
 
 
 class FeedKey(Record, frozen=True):
@@ -81,9 +82,15 @@ class ClientKeys(Record, frozen=True):
     Random secret that nobody else knows and that never changes: vault, journal, drafts and the
     keyed references of events have keys derived from it.
     """
+    more_tag_keys: tuple[B32, ...] = ()
+    """Tag keys before `tag_key`, under which events stand, and one that is to take its place."""
+    next_root_seed: B32 | None = None
+    """Ed25519 seed of the root key that a vote is to put in the place of the present one."""
 
     def __post_init__(self) -> None:
-        """Refuse feeds out of order."""
+        """Refuse feeds out of order, and too many tag keys."""
+        if len(self.more_tag_keys) > MORE_TAG_KEYS_MAX:
+            raise ValueError(f"a client has at most {MORE_TAG_KEYS_MAX} further tag keys")
         check_ascending(tuple(each.feed for each in self.feeds), "feeds")
         if not 0 < len(self.feeds) <= FEEDS_MAX or self.feeds[0].feed == 0:
             raise ValueError(f"a client has 1 to {FEEDS_MAX} feeds, numbered from 1")
@@ -93,6 +100,17 @@ class ClientKeys(Record, frozen=True):
 
     def __rich_repr__(self) -> Any:
         yield "member", self.member
+
+
+class _FoundedKeys(Record, frozen=True):
+    """What `client.keys` of a folder holds that was made before root and tag keys were replaced."""
+
+    member: U32
+    feeds: tuple[FeedKey, ...]
+    root_seed: B32 | None
+    consortium_key: B32
+    tag_key: B32
+    storage_key: B32
 
 
 class NodeKeys(Record, frozen=True):
@@ -136,7 +154,25 @@ class NodeKeys(Record, frozen=True):
 
 
 CLIENT_KEYS: Final[Codec[ClientKeys]] = Codec(ClientKeys, "client keys", _KEYS_BYTES_MAX)
+_FOUNDED_KEYS: Final[Codec[_FoundedKeys]] = Codec(_FoundedKeys, "client keys", _KEYS_BYTES_MAX)
 NODE_KEYS: Final[Codec[NodeKeys]] = Codec(NodeKeys, "node keys", _KEYS_BYTES_MAX)
+
+
+def decode_client_keys(encoded: bytes) -> ClientKeys:
+    """
+    Return what a `client.keys` holds, once decrypted; also of one without the last two fields.
+
+    Raises:
+        MalformedError: it does not decode.
+    """
+    try:
+        return CLIENT_KEYS.decode(encoded)
+    except MalformedError:
+        keys = _FOUNDED_KEYS.decode(encoded)
+    try:
+        return ClientKeys(*(getattr(keys, name) for name in keys.__struct_fields__))
+    except ValueError as error:
+        raise MalformedError(f"client keys do not decode: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,13 +152,20 @@ class Filer:
     process that holds the linker's key anyway.
     """
 
-    __slots__ = ("_linker", "_tagger", "_tags", "_year_keys", "member")
+    __slots__ = ("_linker", "_others", "_tagger", "_tags", "_year_keys", "member")
 
-    def __init__(self, linker: SubjectLinker, tag_key: bytes, member: int) -> None:
-        """File for `member` under its own tag key."""
+    def __init__(
+        self,
+        linker: SubjectLinker,
+        tag_key: bytes,
+        member: int,
+        others: Sequence[bytes] = (),
+    ) -> None:
+        """File for `member` under its own tag key; `others` are those that it had before."""
         self.member = member
         self._linker = linker
         self._tagger = Tagger(tag_key)
+        self._others = [Tagger(each) for each in others]
         self._year_keys: dict[tuple[SubjectId, int], bytes] = {}
         self._tags: dict[tuple[bytes, int], bytes] = {}
 
@@ -184,6 +191,12 @@ class Filer:
                 self._tags.clear()
             found = self._tags[place] = self._tagger.tag(*place)
         return found
+
+    def tags_ever(self, subject: SubjectId, year: int, category: int) -> frozenset[bytes]:
+        """Return `tag`, and what it was under every other tag key of this member."""
+        key = self.year_key(subject, year)
+        others = [each.tag(key, category) for each in self._others]
+        return frozenset((self.tag(subject, year, category), *others))
 
     def check(self, subject: SubjectId, year: int, ref: bytes) -> bytes:
         """Return the check value, 16 bytes, of this member's event `ref` about a subject."""

@@ -26,6 +26,7 @@ from tradeline_node.member_folder import open_client_keys, take_consortium_key, 
 from tradeline_node.others import Address
 from tradeline_node.published import read_steps
 from tradeline_node.store import LedgerStore
+from tradeline_node.twin import check_alone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tradeline_node.config import Config
 
 DAY_MS: Final = 86_400_000
+TWIN_TIMEOUT_S: Final = 3.0
+"""For the answer of a node that used the invite already."""
 
 
 def write_invite(
@@ -115,7 +118,8 @@ def join(folder: Path, invite: Invite, passphrase: bytes) -> None:
     Make a candidate's folder one of the invite's ledger.
 
     Raises:
-        ConfigError: the folder is of a ledger already, or the invite is for other keys.
+        ConfigError: the folder is of a ledger already, the invite is for other keys, or a node
+            with these keys runs already.
         KeystoreError: the folder's keys do not open, or are not those of its candidate file.
     """
     check_without_ledger(folder, "an invite is used once")
@@ -128,6 +132,7 @@ def join(folder: Path, invite: Invite, passphrase: bytes) -> None:
     path = folder / NODE_KEYS_NAME
     keys = open_keystore(path, passphrase)
     keys.check(invite.member, path)
+    check_alone(invite.member.endpoint, keys, TWIN_TIMEOUT_S)
     try:
         consortium_key = invite.open_linker(keys.hpke)
     except LedgerError as error:

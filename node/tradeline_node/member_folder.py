@@ -18,7 +18,6 @@ from tradeline_ledger.keyfile import NONCE_BYTES, SALT_BYTES, open_keyfile, seal
 from tradeline_ledger.member_files import (
     BULK_FEED,
     CLIENT_FOLDER_NAME,
-    CLIENT_KEYS,
     CLIENT_KEYS_NAME,
     DESK_FEED,
     GENESIS_NAME,
@@ -28,6 +27,7 @@ from tradeline_ledger.member_files import (
     PROFILE_NAME,
     ClientKeys,
     Profile,
+    decode_client_keys,
     encode_profile,
 )
 from tradeline_ledger.trust import policy_of
@@ -68,7 +68,7 @@ def open_client_keys(folder: Path, passphrase: bytes) -> ClientKeys:
     """
     path = folder / CLIENT_FOLDER_NAME / CLIENT_KEYS_NAME
     try:
-        return CLIENT_KEYS.decode(open_keyfile(passphrase, path.read_bytes()))
+        return decode_client_keys(open_keyfile(passphrase, path.read_bytes()))
     except OSError as error:
         raise KeystoreError(f"client's keys {path} can't be read: {error.strerror}") from error
     except SealError as error:

@@ -6,19 +6,12 @@ Each check says with which step of the start, or of the network's life, somethin
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import statistics
-from email.utils import parsedate_to_datetime
 from time import time as clock_s
 from typing import TYPE_CHECKING, Final
 
-import httpx2
-
-from tradeline_ledger.endpoint import check_endpoint
-from tradeline_ledger.errors import MalformedError
-from tradeline_ledger.fingerprint import fingerprint
 from tradeline_ledger.statement import BlockLeaf, decode_leaf
 from tradeline_node.engine.cometbft import DRIVER as COMETBFT
 from tradeline_node.engine.cometbft_process import check_binary, find_binary
@@ -26,7 +19,7 @@ from tradeline_node.errors import NodeError
 from tradeline_node.peers import said
 from tradeline_node.processes.supervisor import RUNNING_NAME, check_ports
 from tradeline_node.run import listen
-from tradeline_node.tls import pinned_context, tls_pin
+from tradeline_node.twin import UNREACHED, ask, twin_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +93,8 @@ def check_peers(
                 _check_double(report, config, keys, record)
             continue
         try:
-            offsets_s.append(_ask(record.endpoint, record.tls_pin, timeout_s))
-        except (httpx2.HTTPError, httpx2.InvalidURL, MalformedError) as error:
+            offsets_s.append(ask(record.endpoint, record.tls_pin, timeout_s))
+        except UNREACHED as error:
             unreached.add(record.id)
             detail = f"{record.endpoint} does not answer: {said(error)}"
             report.add("peer", f"member {record.id}", detail, _OTHERS_ANSWER)
@@ -142,14 +135,12 @@ def _check_double(report: Report, config: Config, keys: Keystore, record: Member
     """Look whether a node with these keys runs elsewhere, while this one does not."""
     if record.endpoint.rstrip("/") == config.url(tls=record.tls_pin is not None):
         return
-    pin = tls_pin(keys.tls)
-    with contextlib.suppress(httpx2.HTTPError, httpx2.InvalidURL, MalformedError):
-        _ask(record.endpoint, pin, config.publish.peer_timeout_ms / 1000)
+    found = twin_at(record.endpoint, keys, config.publish.peer_timeout_ms / 1000)
+    if found:
         report.add(
             "double",
             record.endpoint,
-            f"a node with this folder's TLS key {fingerprint(pin)} answers there, and none runs "
-            "here",
+            f"{found}, and none runs here",
             "don't start this one: two validators with one key vote twice; remove the copy",
         )
 
@@ -165,16 +156,3 @@ def _check_engine_peer(report: Report, record: MemberRecord, timeout_s: float) -
             f"its engine at {record.engine_peer} is not reached: {error.strerror or error}",
             _OTHERS_ANSWER,
         )
-
-
-def _ask(endpoint: str, pin: bytes | None, timeout_s: float) -> float:
-    """Return how far a node's clock is ahead of this machine's, seconds; it has whole seconds."""
-    check_endpoint(endpoint, pin)
-    verify = pinned_context(pin) if pin is not None else False
-    url = endpoint.rstrip("/") + "/livez"
-    answer = httpx2.get(url, timeout=timeout_s, trust_env=False, verify=verify)
-    try:
-        told = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
-        return 0.0
-    return told.timestamp() - clock_s()

@@ -97,6 +97,7 @@ def twins(scene: Scene) -> Iterator[None]:
     first, second, third = HONEST
     villain.stop()
     twin = _copy(villain)
+    villain.environment = twin.environment = dict(behave("runs-beside-twin"))
     for name in (second, third):
         network.links.refuse(name, VILLAIN)
     peers = {name: f"@{network.links.engine_at(VILLAIN, name)}" for name in HONEST}

@@ -66,6 +66,13 @@ def _accepts_anything(_: str) -> None:
     _set(Application, "process", lambda self, block: self._comes_next(block))
 
 
+def _runs_beside_twin(_: str) -> None:
+    """Start though a node with the same keys runs already."""
+    from tradeline_node.processes import supervisor  # noqa: PLC0415
+
+    _set(supervisor, "check_alone", lambda *_: None)
+
+
 def _refuses_releases(_: str) -> None:
     """Answer no reader."""
     from tradeline_node.errors import RequestError  # noqa: PLC0415
@@ -121,6 +128,7 @@ MISBEHAVIOUR: Final[dict[str, Callable[[str], None]]] = {
     "random-app-hash": _random_app_hash,
     "garbage-proposals": _garbage_proposals,
     "accepts-anything": _accepts_anything,
+    "runs-beside-twin": _runs_beside_twin,
     "refuses-releases": _refuses_releases,
     "wrong-shares": _wrong_shares,
     "wrong-history": _wrong_history,

@@ -7,25 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from tradeline_client.cli import key_vote
 from tradeline_client.cli.command import EXIT_DONE
 from tradeline_client.cli.output import Json, print_json, print_pairs, print_table
 from tradeline_client.cli.session import FOLDER, FolderOption, PassphraseOption, open_client
 from tradeline_client.cli.submit import print_placement
 
 if TYPE_CHECKING:
-    from tradeline_ledger.key import Replaced
     from tradeline_ledger.registry import MemberRecord
 
 group = typer.Typer(
     name="key",
-    help="See your keys on the ledger, and replace them with your root key.",
+    help="See your keys on the ledger, and replace them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
-FILE_BYTES_MAX: Final = 64 * 1024
 _FEED_MAX: Final = 2**32 - 1
-_BY_ROOT: Final = ("node_key", "note_key", "cosigner_key")
 
 FeedArgument = Annotated[
     int, typer.Argument(metavar="FEED", min=1, max=_FEED_MAX, help="Number of the feed.")
@@ -35,7 +33,14 @@ FeedArgument = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.add_typer(group)
-    for name, run in (("show", show), ("rotate", rotate), ("end", end), ("node", node)):
+    for name, run in (
+        ("show", show),
+        ("rotate", rotate),
+        ("end", end),
+        ("node", node),
+        ("propose", key_vote.propose),
+        ("root", key_vote.root),
+    ):
         group.command(name)(run)
 
 
@@ -159,46 +164,29 @@ def node(
     passphrase_file: PassphraseOption = None,
     json: Json = False,
 ) -> int:
-    """Register new keys of your node: node, note and cosigner key; others need a vote."""
-    from tradeline_client.flows.key import change_keys  # noqa: PLC0415 - fast start-up
+    """Register new node, note and cosigner keys of your node; see `key propose` for others."""
+    from tradeline_client.errors import DraftError  # noqa: PLC0415 - fast start-up
+    from tradeline_client.flows.key import change_keys  # noqa: PLC0415
+    from tradeline_client.new_keys import BY_ROOT, read_new_keys  # noqa: PLC0415
+    from tradeline_ledger.key import Replaced  # noqa: PLC0415
 
     with open_client(folder, passphrase_file) as client:
-        replaced, names = _read_new_keys(file, client.session.member)
+        keys = read_new_keys(file, client.session.member)
+        names = [name for name in BY_ROOT if name in keys]
+        if not names:
+            raise DraftError(
+                f"{file} has none of {', '.join(BY_ROOT)}, which are what the root key replaces; "
+                "the others need a vote: run `tradeline key propose`"
+            )
+        node_key, note_key, cosigner_key = map(keys.get, BY_ROOT)
+        replaced = Replaced(node_key, note_key, cosigner_key, None, None)
         placed = client.run(change_keys(client.session, replaced=replaced))
     print_placement(f"new {', '.join(names)}", placed, as_json=json)
     if not json:
-        typer.echo("next: stop the node, and run  tradeline node keys switch MEMBER_DIR")
+        rest = f"tradeline key propose {file}" if len(keys) > len(names) else ""
+        switch = "once the registry has them, stop the node and `tradeline node keys switch`"
+        typer.echo(f"next: {rest or switch}")
     return EXIT_DONE
-
-
-def _read_new_keys(file: Path, member: int) -> tuple[Replaced, list[str]]:
-    """Return what the root key replaces of a file of new keys, and the names of these keys."""
-    import json as format_  # noqa: PLC0415 - fast start-up
-
-    from tradeline_client.errors import DraftError  # noqa: PLC0415
-    from tradeline_ledger.key import Replaced  # noqa: PLC0415
-    from tradeline_ledger.signing import PUBLIC_KEY_BYTES  # noqa: PLC0415
-
-    try:
-        with file.open("rb") as opened:
-            told = format_.loads(opened.read(FILE_BYTES_MAX))
-        owner = told["member"]
-        keys = {name: bytes.fromhex(told[name]) for name in _BY_ROOT if name in told}
-    except OSError as error:
-        raise DraftError(f"{file} can't be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DraftError(
-            f"{file} is no file of new keys; `tradeline node keys new` writes one"
-        ) from error
-    if owner != member:
-        raise DraftError(f"{file} has keys of member {owner}, this folder is of member {member}")
-    if not keys or any(len(key) != PUBLIC_KEY_BYTES for key in keys.values()):
-        raise DraftError(
-            f"{file} has none of {', '.join(_BY_ROOT)}, 64 hexadecimal digits each, which are what "
-            "the root key replaces; propose a change of the others (`tradeline governance propose`)"
-        )
-    node_key, note_key, cosigner_key = (keys.get(name) for name in _BY_ROOT)
-    return Replaced(node_key, note_key, cosigner_key, None, None), list(keys)
 
 
 def _record(record: MemberRecord | None) -> MemberRecord:

@@ -141,9 +141,10 @@ def _positions(
         return range(row.count)
     filer, places = session.keystore.filer(), decode_places(row.places)
     wanted = {
-        filer.tag(subject, int(year), int(category))
+        tag
         for year, category in np.unique(np.stack([places.years, places.categories]), axis=1).T
         for subject in subjects
+        for tag in filer.tags_ever(subject, int(year), int(category))
     }
     return [position for position in range(row.count) if _tag(row, position) in wanted]
 

@@ -92,6 +92,7 @@ def _ready(store: LedgerStore, member: int) -> Ready:
         ),
         engine_key=(own.engine_key or b"") if own is not None else b"",
         engine_peer=own.engine_peer if own is not None else "",
+        endpoint=own.endpoint if own is not None else "",
     )
 
 

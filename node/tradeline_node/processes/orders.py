@@ -59,6 +59,8 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Engine key of this member in the registry, empty if it has none."""
     engine_peer: str = ""
     """The member's own, empty if it has none."""
+    endpoint: str = ""
+    """Base URL of the member's node in the registry, empty if it has none."""
     url: str = ""
     """Where it serves HTTP."""
 

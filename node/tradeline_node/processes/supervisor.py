@@ -40,6 +40,7 @@ from tradeline_node.processes.orders import (
 from tradeline_node.processes.vigil import Vigil
 from tradeline_node.run import Running, listen
 from tradeline_node.signing_hold import SigningHold
+from tradeline_node.twin import check_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -181,6 +182,9 @@ class Supervisor:
         self._catch_up()
         ready = self._application.start(self._ending.is_set)
         self._check_keys(ready)
+        if self._url == "":  # later it is the own HTTP process that answers there
+            timeout_s = self._config.publish.peer_timeout_ms / 1000
+            check_alone(ready.endpoint, self._keys, timeout_s)
         engine = self._config.engine
         self._held = self._hold.holds()
         if self._held:
