@@ -144,8 +144,8 @@ def test_tag_key_is_replaced_and_what_was_filed_before_is_found_and_corrected(
         assert len(set(own.tags.values())) == 2
         assert sorted(amounts(own)) == [777, 1000, 1000]
     with (
-        Client.open(consortium.client("payment"), PASSPHRASE) as reader,
-        Client.open(consortium.client("court"), PASSPHRASE) as notary,
+        Client.open(consortium.client("bank"), PASSPHRASE) as reader,
+        Client.open(consortium.client("payment"), PASSPHRASE) as notary,
     ):
         draft = reader.draft_consent(wish(second=notary.session.member), [subject(1)])
         signed = notary.sign_consent(draft, [subject(1)])
