@@ -144,24 +144,23 @@ def test_node_ends_all_its_processes_when_its_supervisor_is_killed(net: Net) -> 
 
 def test_nodes_end_with_the_command_that_started_them_even_if_it_is_killed(net: Net) -> None:
     command = [sys.executable, "-m", "tradeline_node", "testnet", "up", "--dir", str(net.folder)]
-    ready_file = net.folder.parent / "ready.json"
     with subprocess.Popen(
-        [*command, "--ready-file", str(ready_file)],
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        command, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as up:
-        wait_for(ready_file.exists, "the start")
-        running = [json.loads((net.folder / each / "running.json").read_text()) for each in NAMES]
-        up.kill()
+        try:
+            assert up.stdout is not None
+            assert b"URL" in up.stdout.readline(), "printed once all serve"
+            files = [net.folder / each / "running.json" for each in NAMES]
+            running = [json.loads(each.read_text()) for each in files]
+        finally:
+            up.kill()
     pids = [pid for each in running for pid in (each["pid"], *each["pids"].values())]
     assert len(set(pids)) == 16
     try:
         wait_for(lambda: not any(map(_lives, pids)), "the end of all processes")
     finally:
         net.run("down")
-    for member in NAMES:
-        assert not (net.folder / member / "running.json").exists(), "they ended in order"
+    assert not any(each.exists() for each in files), "they ended in order"
 
 
 def test_copy_of_a_folder_whose_node_runs_is_refused_and_changes_nothing(
