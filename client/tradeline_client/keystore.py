@@ -178,7 +178,8 @@ def read_client_keys(path: Path, passphrase: bytes) -> ClientKeys:
         return decode_client_keys(open_keyfile(passphrase, encoded))
     except SealError as error:
         raise FolderError(
-            f"keystore {path} is locked: the passphrase is wrong, or the file was altered"
+            f"keystore {path} is locked: the passphrase is wrong, or the file was altered; give "
+            "--passphrase-file or TRADELINE_PASSPHRASE_FILE"
         ) from error
     except LedgerError as error:
         raise FolderError(f"keystore {path} does not decode: {error}") from error

@@ -42,6 +42,8 @@ STATUS_TIMEOUT_MS: Final = 3_000
 ANSWER_BYTES_MAX: Final = 64 << 10
 NODE_LOG: Final = "node.log"
 """In the folder of logs: what the supervisor says when nobody watches it."""
+_SAID: Final = "tradeline: "
+"""Begins the line that a command fails with."""
 _OK: Final = 200
 
 
@@ -243,7 +245,8 @@ def _last_line(config: Config) -> str:
         lines = (config.folder / LOGS_NAME / NODE_LOG).read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    return next((line for line in reversed(lines) if line.startswith("tradeline: ")), "see its log")
+    said = (line for line in reversed(lines) if line.startswith(_SAID))
+    return next(said, "see its log").removeprefix(_SAID)
 
 
 async def _status(config: Config, passphrase_file: Path | None) -> NodeStatus:
