@@ -263,6 +263,8 @@ class _Reader:
 
     def _committee(self, table: _Table) -> SetCommittee:
         validators = table.numbers("validators")
+        if not validators:
+            raise table.refuse("validators is empty; a ledger has one validator at least")
         committee = table.numbers("committee") if "committee" in table else validators
         return SetCommittee(validators, committee[:COMMITTEE_MAX])
 

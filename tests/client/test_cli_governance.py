@@ -139,6 +139,7 @@ def test_an_admission_is_shown_with_every_key_before_it_is_posted(council: Counc
         ('[[change]]\nwhat = "keys"\nmember = 4\nroot_key = "xy"', "hexadecimal digits"),
         ('[[change]]\nwhat = "admit"\ncandidate = "nowhere"', "nowhere can't be read"),
         ('[[change]]\nwhat = "params"\nretain_months = [1]', "a list of 6 numbers"),
+        ('[[change]]\nwhat = "committee"\nvalidators = []', "has one validator at least"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_place_and_posts_nothing(

@@ -180,7 +180,6 @@ def test_copy_of_a_folder_whose_node_runs_is_refused_and_changes_nothing(
         url = net.status()["bank"]["url"]
         assert f"answers at {url}: this folder is a copy" in done.stderr
         assert "end the other for good and remove its folder, or remove this one" in done.stderr
-        assert wait_for(net.all_ready, "readiness")
     assert not (copy / "running.json").exists()
     assert (signed.read_bytes() if signed.exists() else None) == before
 
