@@ -37,7 +37,7 @@ MUST_MEET: Final = {
     *("outcome status-not-allowed", "outcome status-consent-ended"),
     *("outcome inquiry-consent-revoked", "outcome inquiry-consent-paused"),
     *("outcome content-malformed", "outcome key-change-out-of-turn"),
-    *("enacted admit", "enacted roles", "enacted suspend", "enacted resume", "enacted remove"),
+    *("enacted admit", "enacted roles", "enacted suspend", "enacted remove"),
     *("enacted keys", "enacted params", "enacted committee", "outcome member-suspended"),
     *("said ok", "said bad", "dealt again", "lie served", "read", "read refused"),
     *("outcome proposal-stale", "outcome vote-proposal-expired", "outcome quality-count-wrong"),
