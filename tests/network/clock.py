@@ -27,6 +27,8 @@ from tradeline_node.engine.cometbft_rpc import CometBftRpc
 
 DAYS: Final = (-400, -3, 3, 400)
 DAY_S: Final = 86_400
+AGE_S: Final = 500 * DAY_S
+"""Of the network: an engine that starts before its genesis waits for it."""
 DAY_NS: Final = DAY_S * 10**9
 NEAR_NS: Final = 60 * 10**9
 """What block time may be away from the true time, while blocks come."""

@@ -161,18 +161,26 @@ class Network:
     """Four members; leaving the context ends everything that runs."""
 
     def __init__(
-        self, folder: Path, links: Links, settings: Mapping[str, Any] | None = None
+        self,
+        folder: Path,
+        links: Links,
+        settings: Mapping[str, Any] | None = None,
+        age_s: int = 0,
     ) -> None:
-        """Found it in `folder`; `links` are up; `settings` go into every node.toml."""
+        """
+        Found it in `folder`, as if `age_s` ago.
+
+        `links` are up; `settings` go into every node.toml.
+        """
         self.folder, self.links = folder, links
         self.passphrase_file = folder / "passphrase"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.passphrase_file.write_bytes(PASSPHRASE)
         self.passphrase_file.chmod(0o600)
-        now_ms = int(time.time() * 1000)
+        founded_ms = int((time.time() - age_s) * 1000)
         founding = Founding(
             "Network of tests",
-            *(NAMES, (), (), links.base_port, 0, now_ms, "cometbft"),
+            *(NAMES, (), (), links.base_port, 0, founded_ms, "cometbft"),
             hosts=links.hosts,
         )
         self.ledger: Ledger = found(folder / "net", founding, PASSPHRASE)

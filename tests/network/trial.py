@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.network.byzantine import BYZANTINE, CONTRIBUTOR, VILLAIN
-from tests.network.clock import CLOCKS
+from tests.network.clock import AGE_S, CLOCKS
 from tests.network.dealing import DEALING
 from tests.network.disks import DISKS
 from tests.network.faults import FAULTS, REQUESTS_BURST, REQUESTS_PER_SECOND, Fault, Scene
@@ -134,7 +134,7 @@ def trial_of(
         return trial(folder, seed, links=links, villain=VILLAIN, loaded=[CONTRIBUTOR])
     if fault in DEALING:
         return trial(folder, seed, links=links, loaded=[CONTRIBUTOR])
-    return trial(folder, seed, links=links)
+    return trial(folder, seed, links=links, age_s=AGE_S if fault in CLOCKS else 0)
 
 
 @contextmanager
@@ -145,13 +145,14 @@ def trial(
     links: LinksKind = ProxyLinks,
     villain: str | None = None,
     loaded: Sequence[str] = NAMES,
+    age_s: int = 0,
 ) -> Iterator[Trial]:
     """Found a network in `folder`, start it and let `loaded` submit; `villain` may misbehave."""
     honest = [name for name in NAMES if name != villain]
     with ExitStack() as opened:
         between: Links = links(NAMES, seed)
         opened.enter_context(between)
-        network = Network(folder, between, SETTINGS)
+        network = Network(folder, between, SETTINGS, age_s)
         journal = opened.enter_context(AckJournal(folder / "acknowledged"))
         opened.enter_context(network)
         network.start()
