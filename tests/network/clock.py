@@ -1,8 +1,9 @@
 """
 The fault of a wrong clock: application, HTTP and engine of one node are off by days.
 
-The engine is the one of `scripts/engine --clock`. What it did is read from the votes in blocks: a
-vote is dated by the voter's clock, or, where that is behind, a millisecond after the block.
+The engine is the one of `scripts/engine --clock`. One that is ahead goes on, and dates its votes in
+blocks by its clock. One that is behind takes every block for one of the future: it refuses to vote,
+says so, and ends, again and again until its clock is right.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.network.faults import Fault, Scene
-from tests.network.members import ROOT, Member
+from tests.network.members import READY_S, ROOT, Member, until
 from tests.network.misbehaviour import behave
 
 from tradeline_node.engine.cometbft_home import engine_address
@@ -32,8 +33,8 @@ AGE_S: Final = 500 * DAY_S
 DAY_NS: Final = DAY_S * 10**9
 NEAR_NS: Final = 60 * 10**9
 """What block time may be away from the true time, while blocks come."""
-LEAST_AFTER_NS: Final = 10**6
-"""From a block's time to the earliest time that a vote for it has."""
+REFUSAL: Final = "is too far in the future"
+"""What an engine's log says of a block."""
 OFFSET_VARIABLE: Final = "TL_ENGINE_OFFSET_S"
 _FOR_BLOCK: Final = 2
 
@@ -61,8 +62,12 @@ def clock_off(scene: Scene) -> Iterator[None]:
     days = scene.random.choice(DAYS)
     scene.notes[f"{days:+} days"] += 1
     moved = {BINARY_VARIABLE: str(moved_engine()), OFFSET_VARIABLE: str(days * DAY_S)}
+    refusals = _refusals(member)
     _restart(member, {**behave("clock", argument=days * DAY_S), **moved})
-    scene.network.wait([member.name])
+    if days > 0:
+        scene.network.wait([member.name])
+    else:
+        until(lambda: _refusals(member) > refusals, "refusal of a block", READY_S)
     observed = next(each for each in scene.network.members.values() if each is not member)
     first, started_ns = _rpc(observed).sync_info().height + 1, time.time_ns()
     yield
@@ -73,10 +78,10 @@ def clock_off(scene: Scene) -> Iterator[None]:
             scene.problems.append(f"block {each.height} is not at the true time: {each.time_ns} ns")
     votes = _votes_after_ns(scene, member, commits)
     scene.notes["votes by that clock"] += len(votes)
-    if not votes:
-        scene.problems.append(f"no vote of the wrong clock in {len(commits)} blocks")
+    if bool(votes) != (days > 0):
+        scene.problems.append(f"{len(votes)} votes in {len(commits)} blocks at {days:+} days")
     for off_ns in votes:
-        if off_ns != LEAST_AFTER_NS if days < 0 else abs(off_ns - days * DAY_NS) > NEAR_NS:
+        if abs(off_ns - days * DAY_NS) > NEAR_NS:
             scene.problems.append(f"a vote is {off_ns} ns after its block at {days:+} days")
     _restart(member, {})
 
@@ -99,6 +104,10 @@ def _votes_after_ns(scene: Scene, member: Member, commits: Sequence[Commit]) -> 
     voter = engine_address(record.engine_key).hex().upper()
     voted = [each for each in commits if voter in each.votes_ns]
     return [each.votes_ns[voter] - each.time_ns for each in voted]
+
+
+def _refusals(member: Member) -> int:
+    return (member.folder / "logs/engine.log").read_text().count(REFUSAL)
 
 
 def _rpc(member: Member) -> CometBftRpc:
