@@ -157,7 +157,8 @@ def test_wrong_files_of_new_keys_are_refused(desk: Desk, tmp_path: Path) -> None
     for text, message in (
         ("x", "is no file of new keys"),
         ('{"member": 2, "node_key": "00"}', "keys of member 2, this folder is of member 1"),
-        ('{"member": 1, "tls_pin": "00"}', "propose a change"),
+        ('{"member": 1, "tls_pin": "00"}', "tls_pin has 1 bytes"),
+        (f'{{"member": 1, "tls_pin": "{32 * "00"}"}}', "run `tradeline key propose`"),
         ('{"member": 1, "note_key": "00"}', "64 hexadecimal digits"),
     ):
         file.write_text(text)
