@@ -172,7 +172,8 @@ def test_other_tls_key_is_named_with_both_hashes(tmp_path: Path) -> None:
 def test_clock_that_is_far_off_is_named(
     running: Cluster, monkeypatch: pytest.MonkeyPatch, off_s: float, way: str
 ) -> None:
-    monkeypatch.setattr("tradeline_node.surroundings.clock_s", lambda: time.time() + off_s)
+    for module in ("surroundings", "twin"):
+        monkeypatch.setattr(f"tradeline_node.{module}.clock_s", lambda: time.time() + off_s)
     findings = examine(running.member_folder(1), peers=True, passphrase=PASSPHRASE)
     assert {each.code for each in findings} == {"clock"}
     of_peers = [each for each in findings if each.where == "this machine"]
