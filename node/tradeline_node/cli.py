@@ -19,7 +19,7 @@ from tradeline_node.joining_cli import init, invite, join
 from tradeline_node.new_keys_cli import keys_app
 from tradeline_node.plumbing import plumbing
 from tradeline_node.recovery_cli import backup, catch_up, recover, restore
-from tradeline_node.testnet_run_cli import testnet
+from tradeline_node.testnet_run_cli import EndWithInput, testnet
 
 ERRORS: Final = (NodeError,)
 """What these commands fail with: one line with its remedy, exit code 1."""
@@ -91,13 +91,7 @@ def run(
     ] = None,
     settings: Settings = None,
     *,
-    end_with_input: Annotated[
-        bool,
-        typer.Option(
-            "--end-with-input",
-            help="End, too, when standard input ends, as it does with whoever holds its other end.",
-        ),
-    ] = False,
+    end_with_input: EndWithInput = False,
 ) -> None:
     """
     Run the node of a member folder, or those of a folder, until SIGTERM or Ctrl-C.

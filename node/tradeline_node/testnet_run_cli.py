@@ -39,6 +39,13 @@ PassphraseFile = Annotated[
         help="File with the passphrase of all keystores, if node.toml has none.",
     ),
 ]
+EndWithInput = Annotated[
+    bool,
+    typer.Option(
+        "--end-with-input",
+        help="End, too, when standard input ends, as it does with whoever holds its other end.",
+    ),
+]
 
 
 @testnet.command("up")
@@ -59,6 +66,7 @@ def up(
         Path | None, typer.Option(help="Write URLs and process ids there, as JSON, once all serve.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value.")] = False,
+    end_with_input: EndWithInput = False,
 ) -> None:
     """
     Start every node of a network, each with an application, an engine and an HTTP process.
@@ -66,11 +74,13 @@ def up(
     A network that is not there yet is founded first, as by `tradeline testnet init`.
     Without --detach they end with this command, by Ctrl-C or SIGTERM.
     """
-    from tradeline_node.run import write_ready  # noqa: PLC0415  start-up stays fast
+    from tradeline_node.run import stop_with_input, write_ready  # noqa: PLC0415
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if end_with_input:
+        stop_with_input()
     if not folder.exists():
         init(folder=folder, nodes=nodes, base_port=base_port)
     net = _net(folder)

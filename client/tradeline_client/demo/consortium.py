@@ -147,12 +147,11 @@ class Consortium:
         self._ready.unlink(missing_ok=True)
         command = [
             *(*_PROGRAM, *self.run, str(self.folder), "--ready-file", str(self._ready)),
-            *("--passphrase-file", str(self.passphrase_file)),
+            *("--passphrase-file", str(self.passphrase_file), "--end-with-input"),
         ]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            # Its input ends with this process, however that ends.
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
         deadline = time.monotonic() + _READY_S
         while not self._ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -171,6 +170,8 @@ class Consortium:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        assert self._process.stdin is not None, "start opens it"
+        self._process.stdin.close()
         self._process = None
 
     def wait(self) -> None:
