@@ -17,6 +17,7 @@ from tradeline_ledger.event import encode_event
 from tradeline_ledger.history import EventId
 from tradeline_ledger.redeposit import REDEPOSIT
 from tradeline_ledger.state import ConsentStanding
+from tradeline_ledger.statement import decode_leaf
 from tradeline_ledger.submission import decode_submission
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ class CustodyCheck:
             set(refusals.values()) <= late,
             f"inquiry {index} is refused: {sorted(refusals.items())}",
         )
-        size, height = store.block_of(index)[1] + 1, store.block_of(index)[0]
-        epoch = store.registry.epoch_at(height)
+        size, inquiry = store.block_of(index)[1] + 1, decode_leaf(store.leaf(index))
+        epoch = store.registry.epoch_at(inquiry.height)
         answering = [each for each in responses if epoch.position(each) is not None]
         before = [each for each in ordered if each.index < size]
         if len(answering) < epoch.threshold:
