@@ -99,6 +99,18 @@ def test_old_committee_serves_until_the_keys_are_dealt_again(desk: Desk) -> None
     assert amounts(desk.lender.ask(ask(consent))) == 1
 
 
+def test_former_committee_member_that_lost_its_tag_keys_gets_them_again(desk: Desk) -> None:
+    (index,) = submit(desk.bank)
+    consent = grant(desk.lender, desk.payments)
+    desk.forget(4, index)
+    open_epoch(desk.cluster, desk.clients, 2, 3, 4)
+    lost = desk.cluster.node(1).tag_keys
+    lost._taggers.clear()
+    wait_for(lambda: not lost.missing(desk.cluster.node(1).store.registry))
+    # Its shares are the third ones of what was dealt to the old committee.
+    assert amounts(desk.lender.ask(ask(consent))) == 1
+
+
 def test_inquiry_before_the_change_is_answered_by_its_own_committee(desk: Desk) -> None:
     submit(desk.bank)
     consent = grant(desk.lender, desk.payments)

@@ -293,6 +293,14 @@ class Registry:
         """Return the epoch that was in force at `height`."""
         return next(each for each in reversed(self.epochs) if each.from_height <= height)
 
+    def has_served(self, number: int) -> bool:
+        """
+        Return whether a member is or was in the committee.
+
+        It holds shares until they are dealt again, and needs every tag key to release them.
+        """
+        return any(each.position(number) is not None for each in self.epochs)
+
     def ever(self) -> tuple[int, ...]:
         """Return the ids of all members ever, removed ones included, ascending."""
         return tuple(sorted({record.id for record in self.members}))

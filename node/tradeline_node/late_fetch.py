@@ -146,10 +146,10 @@ class LateFetch:
         self._done()
 
     async def _fetch_tag_keys(self) -> list[Hashable]:
-        """Ask the other committee members for tag keys that are lacking here; return which."""
+        """Ask who is or was in the committee for tag keys that are lacking here; return which."""
         registry = self._store.registry
         lacking: list[Hashable] = []
-        if registry.epoch.position(self._member) is None:
+        if not registry.has_served(self._member):
             return lacking
         for member, hash_ in self._tag_keys.missing(registry):
             what = ("tag-key", member, hash_)

@@ -130,11 +130,9 @@ class _Recovery:
         self._others = Others(node.store, self._client, node.member)
 
     async def run(self) -> None:
-        epochs = self._node.store.registry.epochs
         try:
-            if epochs[-1].position(self._node.member) is not None:
+            if self._node.store.registry.has_served(self._node.member):
                 await self._tag_keys()
-            if any(each.position(self._node.member) is not None for each in epochs):
                 await self._attachments()
         finally:
             await self._client.close()

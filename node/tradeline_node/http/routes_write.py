@@ -210,9 +210,9 @@ async def read_tag_key(
     node: CurrentNode,
     caller: Annotated[Caller, Depends(member())],
 ) -> Response:
-    """Hand a member's tag key on to another member of the committee in force, which lacks it."""
+    """Hand a member's tag key on to a member that is or was in the committee, and lacks it."""
     public, key_hash = caller.record.hpke_key, bytes.fromhex(hash_)
-    if public is None or node.store.registry.epoch.position(caller.member) is None:
+    if public is None or not node.store.registry.has_served(caller.member):
         raise NOT_FOUND
 
     def seal() -> bytes | None:
