@@ -57,7 +57,7 @@ def network(
     ] = 8,
     batch_events: Annotated[
         int, typer.Option(min=1, max=10_000, help="Events of one batch.")
-    ] = 2_500,
+    ] = 4_000,
     as_json: Json = False,
 ) -> None:
     """Four CometBFT validators started here: load, single submissions, reads, one of them dead."""
