@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.imported import brought_along
 from tests.node.cluster import Cluster, wait_for
 from tests.node.workload import Feeds
 
@@ -46,16 +44,5 @@ def test_block_that_comes_while_a_node_starts_is_signed(
 
 
 def test_supervisor_starts_without_importing_a_web_server() -> None:
-    program = (
-        "import sys, tradeline_node.processes.supervisor; "
-        "print([m for m in ('fastapi', 'pydantic', 'uvicorn', 'starlette') if m in sys.modules])"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-
-    assert ran.stdout.strip() == "[]"
+    heavy = ["fastapi", "pydantic", "uvicorn", "starlette"]
+    assert brought_along("import tradeline_node.processes.supervisor", heavy) == []

@@ -7,6 +7,7 @@ the log that all nodes agree on.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulation.keeping import asked
@@ -76,9 +77,7 @@ def ask(
     for member, node in nodes.items():
         sealed = request(world, index, inquiry, member, years)
         found = asked(
-            lambda node=node, sealed=sealed: node.releases.release(  # type: ignore[misc]
-                index, inquiry.reader, sealed, store.head.size
-            )
+            partial(node.releases.release, index, inquiry.reader, sealed, store.head.size)
         )
         if isinstance(found, RequestError):
             refusals[member] = found.code

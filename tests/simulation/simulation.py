@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -147,13 +147,13 @@ class Simulation:
         """Run chaos, healing and judgement; return the size of the log."""
         for each in self.replicas:
             each.start()
-            self._every(SEND_MS, lambda r=each: self.alive(r, self._send))  # type: ignore[misc]
-            self._every(ROUND_MS, lambda r=each: self.alive(r, self._advance))  # type: ignore[misc]
+            self._every(SEND_MS, partial(self.alive, each, self._send))
+            self._every(ROUND_MS, partial(self.alive, each, self._advance))
             if self.knobs.custody:
                 each.disk.file_chance = self.knobs.commit_fault
-                self._every(HOUSE_MS, lambda r=each: self.alive(r, self._keep_house))  # type: ignore[misc]
+                self._every(HOUSE_MS, partial(self.alive, each, self._keep_house))
         for client in self._clients:
-            self._every(CLIENT_MS, lambda c=client: self._client(c))  # type: ignore[misc]
+            self._every(CLIENT_MS, partial(self._client, client))
         self._every(ROUND_MS, lambda: self.ordering.round(GENESIS_MS + self.now_ms))
         self._every(SECOND_MS, self._misfortune)
         if self.knobs.wipe:
@@ -242,10 +242,7 @@ class Simulation:
             if target is source or not self._network.passes(source, target):
                 continue
             for delay_ms in self._network.delays_ms():
-                self.after(
-                    delay_ms,
-                    lambda t=target: self.alive(t, lambda r: r.receive(entry)),  # type: ignore[misc]
-                )
+                self.after(delay_ms, partial(self.alive, target, lambda r: r.receive(entry)))
 
     def _keep_house(self, replica: Replica) -> None:
         if replica.keeping is not None:
@@ -287,7 +284,7 @@ class Simulation:
     def _blackout(self) -> None:
         for each in self.replicas:
             each.cut_power()
-            self.after(self._rng.randrange(RESTART_MS), lambda r=each: self._start(r))  # type: ignore[misc]
+            self.after(self._rng.randrange(RESTART_MS), partial(self._start, each))
 
     def _back_up(self) -> None:
         """Copy one node; some time later it loses its folder and comes back with the copy."""
